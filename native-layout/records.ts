@@ -1,0 +1,246 @@
+/**
+ * Every word that threads share. An all-zero region is valid: unused and unlocked. The layout is neither durable nor a wire
+ * format: both sides run the same fingerprint or refuse each other. LAYOUT.md is rendered from this file.
+ */
+import { mask, record } from './dsl.js';
+
+/** Bytes of a cache line; words that different threads write do not share one with strangers. */
+export const CACHE_LINE = 64;
+
+const NOBODY_TICKET = 'compared by signed difference, so it may wrap';
+
+export const header = record({
+  name: 'header',
+  means: 'One per segment. Written by the creator before `magic`; afterwards only the words marked so.',
+  size: 192,
+  align: CACHE_LINE,
+  fields: {
+    magic: { at: 0, type: 'i32', means: '0x484F4C44 ("HOLD")', writers: 'creator, last of all: a reader that sees it sees the rest' },
+    version: { at: 4, type: 'i32', means: 'version of the layout', writers: 'creator' },
+    fingerprint: { at: 8, type: 'i32', means: 'hash of all records, fields, offsets and bits', writers: 'creator' },
+    size: { at: 12, type: 'i32', means: 'bytes of the segment', writers: 'creator' },
+    agentLimit: { at: 16, type: 'i32', means: 'number of agent records', writers: 'creator' },
+    slotLimit: { at: 20, type: 'i32', means: 'number of lock slots', writers: 'creator' },
+    indexLimit: { at: 24, type: 'i32', means: 'number of index cells, a power of two', writers: 'creator' },
+    options: {
+      at: 28,
+      type: 'i32',
+      means: 'defaults of the manager',
+      writers: 'creator',
+      bits: {
+        ownerDeathRelease: { bit: 0, width: 1, means: "ownerDeath is 'release', not 'poison'", staleness: 'never stale: written once' },
+        blockingOnMain: { bit: 1, width: 1, means: "blockingOnMain is 'allow', not 'refuse'", staleness: 'never stale: written once' },
+      },
+    },
+    sharedMs: { at: 32, type: 'f64', means: 'default time-out of a shared hold, ms', writers: 'creator' },
+    exclusiveMs: { at: 40, type: 'f64', means: 'default time-out of an exclusive hold, ms', writers: 'creator' },
+    distributedMs: { at: 48, type: 'f64', means: 'default time-out of a distributed lock, ms', writers: 'creator' },
+    reserved0: { at: 56, type: 'bytes', length: 8, means: 'unused', writers: 'nobody' },
+    agentHigh: { at: 64, type: 'i32', means: 'highest agent id ever claimed', writers: 'an agent that attaches, by compare-exchange, upward only, before it waits for anything' },
+    slotHigh: { at: 68, type: 'i32', means: 'number of slots ever claimed', writers: 'an agent that claims a slot, by compare-exchange, upward only, before it publishes it' },
+    closed: { at: 72, type: 'i32', means: '1: the manager is closed for every thread', writers: 'creator, once' },
+    reserved1: { at: 76, type: 'bytes', length: 52, means: 'unused', writers: 'nobody' },
+    recoverer: {
+      at: 128,
+      type: 'i32',
+      means: 'who runs the recovery of the dead',
+      writers: 'recoverers, by compare-exchange',
+      bits: {
+        agent: { bit: 0, width: 16, means: 'agent id of the recoverer, 0 = nobody', staleness: 'may name a dead recoverer until the next one takes over' },
+        sequence: { bit: 16, width: 16, means: 'grows with every change of the agent', staleness: 'never stale: changes with the agent' },
+      },
+    },
+    reserved2: { at: 132, type: 'bytes', length: 60, means: 'unused', writers: 'nobody' },
+  },
+});
+
+export const agent = record({
+  name: 'agent',
+  means: 'One thread that is attached to the segment. Ids start at 1; 0 is nobody. The first record holds no agent but a slot that was closed from the start, for the handles of threads that have left.',
+  size: 256,
+  align: CACHE_LINE,
+  fields: {
+    claim: {
+      at: 0,
+      type: 'i32',
+      means: 'who uses this record',
+      writers: 'the thread that attaches (0 → thread), whoever hears of its end (sets `dead`), the recoverer (→ 0), all by compare-exchange',
+      bits: {
+        thread: { bit: 0, width: 30, means: 'worker thread id + 1, so that the main thread (0) is not nobody', staleness: 'names an ended thread until `dead` is set' },
+        dead: { bit: 30, width: 1, means: 'the thread has ended; its recovery is due', staleness: 'late, never early' },
+      },
+    },
+    generation: { at: 4, type: 'i32', means: 'grows each time the record is claimed', writers: 'the agent itself, right after it has claimed' },
+    parent: { at: 8, type: 'i32', means: 'agent id of the thread that made this one, 0 = none', writers: 'the agent itself when it attaches' },
+    parentGeneration: { at: 12, type: 'i32', means: '`generation` of the parent when this thread was made', writers: 'the agent itself when it attaches' },
+    kernelThread: { at: 16, type: 'i32', means: "the operating system's id of the thread, 0 = unknown", writers: 'the agent itself when it attaches' },
+    reserved0: { at: 20, type: 'bytes', length: 4, means: 'unused', writers: 'nobody' },
+    kernelStart: { at: 24, type: 'f64', means: 'start time that the operating system gives with that id', writers: 'the agent itself when it attaches' },
+    reserved1: { at: 32, type: 'bytes', length: 32, means: 'unused', writers: 'nobody' },
+    wants: { at: 64, type: 'i32', means: 'wait row: slot number + 1 that this thread is blocked on, 0 = none', writers: 'the agent itself; the recoverer of a dead agent' },
+    ticket: { at: 68, type: 'i32', means: `wait row: place in the queue of that slot; ${NOBODY_TICKET}`, writers: 'the agent itself, before `wants`' },
+    wantsSince: { at: 72, type: 'f64', means: 'wait row: when the wait began, ms on the shared clock', writers: 'the agent itself, before `wants`' },
+    wantsToken: { at: 80, type: 'f64', means: 'wait row: `token` of the slot when the wait began; while it is the same, so is the hold', writers: 'the agent itself, before `wants`' },
+    reserved2: { at: 88, type: 'bytes', length: 40, means: 'unused', writers: 'nobody' },
+    park: {
+      at: 128,
+      type: 'i32',
+      means: 'parking word of the blocked thread',
+      writers: 'wakers add 2; the agent itself adds and takes away 1 around its sleep',
+      waitedOn: true,
+      bits: {
+        asleep: { bit: 0, width: 1, means: 'the agent sleeps or is about to', staleness: 'may stay set when it no longer sleeps; never clear while it does' },
+        wakes: { bit: 1, width: 31, means: 'number of wakes, wraps', staleness: 'never stale' },
+      },
+    },
+    reserved3: { at: 132, type: 'bytes', length: 60, means: 'unused', writers: 'nobody' },
+    mailbox: {
+      at: 192,
+      type: 'i32',
+      means: "parking word of the thread's event loop; never the same as `park`, since blocking and asynchronous waiters share one queue per address",
+      writers: 'wakers add 2; the agent itself adds and takes away 1 around its wait',
+      waitedOn: true,
+      bits: {
+        asleep: { bit: 0, width: 1, means: 'a wait is pending', staleness: 'may stay set when none is; never clear while one is' },
+        wakes: { bit: 1, width: 31, means: 'number of wakes, wraps', staleness: 'never stale' },
+      },
+    },
+    reserved4: { at: 196, type: 'bytes', length: 60, means: 'unused', writers: 'nobody' },
+  },
+});
+
+export const cell = record({
+  name: 'cell',
+  means: 'One per agent and slot, agent by agent, so that different agents never share a line.',
+  size: 8,
+  align: 8,
+  fields: {
+    interest: {
+      at: 0,
+      type: 'i32',
+      means: "asynchronous flows of this agent wait for the slot: the oldest one's ticket, 0 = none",
+      writers: 'the agent itself; the recoverer of a dead agent',
+    },
+    hold: { at: 4, type: 'i32', means: 'reserved for shared holds of this agent', writers: 'nobody yet' },
+  },
+});
+
+export const slot = record({
+  name: 'slot',
+  means: 'One named lock.',
+  size: 192,
+  align: CACHE_LINE,
+  fields: {
+    word: {
+      at: 0,
+      type: 'i32',
+      means: 'the lock word',
+      writers: 'everybody, by compare-exchange; the only truth about who holds',
+      bits: {
+        owner: { bit: 0, width: 16, means: 'agent id of the holder, or of the chosen one while `handed`', staleness: 'never stale: set and cleared by the operation that acquires and releases. May name a dead agent until its recovery' },
+        waiters: { bit: 16, width: 1, means: 'the releaser must look for waiters', staleness: 'may stay set without a waiter; clear while one sleeps only if a woken agent is on its way to the word' },
+        handed: { bit: 17, width: 1, means: 'the owner was chosen by a releaser and has not run yet', staleness: 'never stale: cleared by the compare-exchange that accepts, takes back or passes on' },
+        starved: { bit: 18, width: 1, means: 'a waiter was overtaken too often: the next release hands over', staleness: 'may outlive the waiter that asked' },
+        died: { bit: 19, width: 1, means: 'an owner died and nobody has declared the data good', staleness: 'never stale: set by recovery, cleared by the owner that declares' },
+        closed: { bit: 20, width: 1, means: 'the manager was closed: nobody may acquire', staleness: 'never cleared' },
+      },
+      states: [
+        'free: 0',
+        'held: owner',
+        'held, waited for: owner + waiters (+ starved)',
+        'handed: owner + handed + waiters (+ starved)',
+        'inconsistent, free: died',
+        'inconsistent, held: owner + died (+ waiters + starved)',
+        'closed: closed (+ owner + died + waiters + starved)',
+      ],
+    },
+    tickets: { at: 4, type: 'i32', means: `places in the queue given so far, twice: a ticket is one more, so never 0; ${NOBODY_TICKET}`, writers: 'waiters, by atomic add' },
+    token: { at: 8, type: 'f64', means: 'fencing token: number of exclusive acquisitions so far', writers: 'the agent that has just acquired, as part of acquiring' },
+    since: { at: 16, type: 'f64', means: 'when the hold `sinceToken` began, ms on the shared clock; unset for a hold that did not have to sleep first', writers: 'the owner' },
+    sinceToken: { at: 24, type: 'f64', means: '`token` of the hold that `since` speaks of', writers: 'the owner, after `since`' },
+    reserved0: { at: 32, type: 'bytes', length: 32, means: 'unused', writers: 'nobody' },
+    contended: { at: 64, type: 'f64', means: 'acquisitions that had to wait', writers: 'the owner' },
+    waitMsSum: { at: 72, type: 'f64', means: 'time spent in those waits, ms', writers: 'the owner' },
+    waitMsMax: { at: 80, type: 'f64', means: 'longest of them, ms', writers: 'the owner' },
+    timeouts: { at: 88, type: 'i32', means: 'acquisitions given up because of their deadline', writers: 'waiters, by atomic add' },
+    aborts: { at: 92, type: 'i32', means: 'acquisitions given up because of a signal or a cancel token', writers: 'waiters, by atomic add' },
+    ownerDeaths: { at: 96, type: 'i32', means: 'owners that died while holding; may miss one if its recoverer died as well', writers: 'recoverer, under `recoverer`' },
+    deathThread: { at: 100, type: 'i32', means: 'worker thread id + 1 of the last owner that died', writers: 'recoverer, before it sets `died`' },
+    deathAt: { at: 104, type: 'f64', means: 'when that death was recovered, ms since the epoch', writers: 'recoverer, before it sets `died`' },
+    reserved1: { at: 112, type: 'bytes', length: 16, means: 'unused', writers: 'nobody' },
+    waits: { at: 128, type: 'bytes', length: 48, means: 'histogram of waits: twelve 32-bit counts; the first takes waits below 16 µs, each next one waits up to four times as long, the last all others', writers: 'the owner' },
+    state: {
+      at: 176,
+      type: 'i32',
+      means: 'life of the slot',
+      writers: 'the agent that claims it (0 → its id), publishes it or gives it back; the recoverer of a dead claimer',
+      bits: {
+        claimant: { bit: 0, width: 16, means: 'agent id that is filling the slot in', staleness: 'may name a dead agent until its recovery' },
+        published: { bit: 16, width: 1, means: 'the slot is in the index for good', staleness: 'late, never early: the index decides' },
+      },
+    },
+    hash: { at: 180, type: 'i32', means: 'hash of the name', writers: 'claimant' },
+    kind: {
+      at: 184,
+      type: 'i32',
+      means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
+      writers: 'claimant',
+      bits: {
+        primitive: { bit: 0, width: 8, means: '1 mutex', staleness: 'never stale: written before the slot is published' },
+        fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
+        reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
+        ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
+      },
+    },
+    nameLength: { at: 188, type: 'i32', means: 'bytes of the name', writers: 'claimant' },
+  },
+});
+
+export const name = record({
+  name: 'name',
+  means: 'The first bytes of the name of a slot, UTF-8.',
+  size: 48,
+  align: 16,
+  fields: {
+    bytes: { at: 0, type: 'bytes', length: 48, means: 'the name or its beginning', writers: 'claimant of the slot' },
+  },
+});
+
+export const nameTail = record({
+  name: 'nameTail',
+  means: 'The rest of a name of more than 48 bytes. Memory that is never touched costs nothing.',
+  size: 208,
+  align: 16,
+  fields: {
+    bytes: { at: 0, type: 'bytes', length: 208, means: 'the rest of the name', writers: 'claimant of the slot' },
+  },
+});
+
+export const index = record({
+  name: 'index',
+  means: 'Hash table from names to slots: open addressing, linear probing, nothing is ever taken out.',
+  size: 4,
+  align: 4,
+  fields: {
+    slot: { at: 0, type: 'i32', means: 'slot number + 1, 0 = empty', writers: 'claimant of that slot, by compare-exchange from 0: this is the moment at which the name exists' },
+  },
+});
+
+/** All records, in the order of their regions. */
+export const records = [header, agent, cell, slot, name, nameTail, index] as const;
+
+export const MAGIC = 0x484f4c44;
+export const LAYOUT_VERSION = 1;
+/** Longest name, in bytes of UTF-8. */
+export const NAME_LIMIT = 255;
+
+const word = slot.fields.word.bits;
+export const OWNER = mask(word.owner);
+export const WAITERS = mask(word.waiters);
+export const HANDED = mask(word.handed);
+export const STARVED = mask(word.starved);
+export const DIED = mask(word.died);
+export const CLOSED = mask(word.closed);
+
+/** Values of `slot.kind.primitive`. */
+export const primitives = { mutex: 1 } as const;

@@ -1,0 +1,154 @@
+/** What one thread is in one segment: its record there, and what it knows about its own holds. */
+import { agent, header, mask } from '../../native-layout/index.js';
+import { LockError } from '../contract/errors.js';
+import { hasEnded, hearsEndOf, inherited, type KernelThread, kernelThread, leaveForWorkers, onThreadEnd, threadId } from '../host/node.js';
+import { agentOfThread, claimAgent, isLive, leaveSegment, markDead, recoverDead, threadOf } from '../raw/agents.js';
+import { agentAt, placeRegions, type Segment } from '../shm/segment.js';
+import { readOptions } from '../shm/header.js';
+import type { SharedWords } from '../shm/words.js';
+import { Mailbox } from './mailbox.js';
+import { spinRounds } from './spin-budget.js';
+
+const at = agent.fields;
+const RECOVERER = mask(header.fields.recoverer.bits.agent);
+
+/** In vain woken more often than this, a waiter has the lock handed over: see the fairness figures of `bench`. */
+const PATIENCE = 4;
+/** A blocked thread looks this often whether the owner still lives: its death may be noticed by nobody else. */
+const PATROL_MS = 50;
+
+/** How this thread holds one slot, where the lock word only says that it does. */
+export interface Hold {
+  /** Guards not yet released, of whichever form. */
+  guards: number;
+  /** Those of them that are asynchronous. */
+  flows: number;
+  /** Of a reentrant lock: `lock()` calls not yet undone. Others have no need to count: it is one if the word says so. */
+  pairs: number;
+}
+
+/** What a thread leaves for the workers that it makes. */
+interface Parent {
+  readonly id: number;
+  readonly generation: number;
+}
+
+export class Agent {
+  readonly segment: Segment;
+  readonly id: number;
+  readonly mailbox: Mailbox;
+  readonly #holds = new Map<number, Hold>();
+  readonly #stopListening: () => void;
+  readonly #parentKey: string;
+  readonly #parent: Parent | undefined;
+
+  /** Joins the segment at `start`; `key` identifies it in this process. */
+  constructor(words: SharedWords, start: number, key: string) {
+    const { agentLimit, slotLimit } = readOptions(words, start);
+    const segment: Segment = {
+      words,
+      header: start,
+      agentLimit,
+      slotLimit,
+      ...placeRegions(start, { agentLimit, slotLimit }),
+      spinRounds: spinRounds(words, start + header.fields.magic.at),
+      patience: PATIENCE,
+      patrolMs: PATROL_MS,
+      patrol: (owner) => this.#patrol(owner),
+    };
+    this.segment = segment;
+    this.#parentKey = `holdfast.parent:${key}`;
+    this.#parent = inherited(this.#parentKey) as Parent | undefined;
+    const kernel = kernelThread();
+    this.id = this.#claim();
+    this.#describe(kernel);
+    leaveForWorkers(this.#parentKey, { id: this.id, generation: words.load(agentAt(segment, this.id) + at.generation.at) });
+    this.mailbox = new Mailbox(segment, this.id);
+    this.#stopListening = onThreadEnd((ended) => this.#onThreadEnd(ended));
+  }
+
+  /** What this thread holds of a slot; one object for all handles of that lock in this thread. */
+  holdOf(slotNumber: number): Hold {
+    let hold = this.#holds.get(slotNumber);
+    if (hold === undefined) this.#holds.set(slotNumber, (hold = { guards: 0, flows: 0, pairs: 0 }));
+    return hold;
+  }
+
+  /** Recovers whatever a thread that has ended held here, and what its descendants held. */
+  #onThreadEnd(ended: number): void {
+    // More than one, if it attached again while it was about to leave.
+    for (let id = agentOfThread(this.segment, ended); id !== 0; id = agentOfThread(this.segment, ended)) markDead(this.segment, id, ended);
+    recoverDead(this.segment, this.id, Date.now());
+    this.#markGone('unheard');
+    recoverDead(this.segment, this.id, Date.now());
+  }
+
+  /** Recovers after all threads that the system shows to have ended, for one who blocks the event loop that would hear of it. */
+  lookForDead(): void {
+    this.#markGone('all');
+    recoverDead(this.segment, this.id, Date.now());
+  }
+
+  /** Leaves the segment: as if the thread had ended, but that it lives on. */
+  async detach(): Promise<void> {
+    this.mailbox.close();
+    leaveForWorkers(this.#parentKey, this.#parent);
+    while (!leaveSegment(this.segment, this.id, Date.now())) {
+      // A recovery takes well under a millisecond; but if the recoverer has died, this event loop may be the one to hear of it.
+      this.#markGone('all');
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    this.#stopListening();
+  }
+
+  #claim(): number {
+    const { segment } = this;
+    const id = claimAgent(segment, threadId);
+    if (id !== 0) return id;
+    throw new LockError(
+      'ERR_LOCK_AGENTS_FULL',
+      `no room for another thread: ${segment.agentLimit} are attached, or have ended unnoticed\n  hint: LockManager.create({ capacity: { agents: ${segment.agentLimit * 2} } })`,
+      { agents: segment.agentLimit },
+    );
+  }
+
+  /** At once after the claim: a nested worker that dies in between is found by nobody, and its record is lost. */
+  #describe(kernel: KernelThread | undefined): void {
+    const { words } = this.segment;
+    const record = agentAt(this.segment, this.id);
+    words.store(record + at.parentGeneration.at, this.#parent?.generation ?? 0);
+    words.store(record + at.parent.at, this.#parent?.id ?? 0);
+    words.storeNumber(record + at.kernelStart.at, kernel?.start ?? 0);
+    words.store(record + at.kernelThread.at, kernel?.id ?? 0);
+  }
+
+  #patrol(owner: number): void {
+    if (owner === 0 || owner === this.id) return;
+    this.#markIfGone(owner);
+    // A recoverer that has died unheard would keep everybody waiting.
+    const { words, header: start } = this.segment;
+    const recoverer = words.load(start + header.fields.recoverer.at) & RECOVERER;
+    if (recoverer !== 0 && recoverer !== this.id) this.#markIfGone(recoverer);
+    recoverDead(this.segment, this.id, Date.now());
+  }
+
+  /** The end of a worker's worker reaches nobody once its parent is gone. Each look takes some ten microseconds. */
+  #markGone(whom: 'unheard' | 'all'): void {
+    const high = this.segment.words.load(this.segment.header + header.fields.agentHigh.at);
+    for (let id = 1; id <= high; id++) {
+      if (id === this.id || !isLive(this.segment, id)) continue;
+      if (whom === 'all' || !hearsEndOf(threadOf(this.segment, id))) this.#markIfGone(id);
+    }
+  }
+
+  #markIfGone(id: number): void {
+    const { words } = this.segment;
+    const record = agentAt(this.segment, id);
+    const thread = threadOf(this.segment, id);
+    const generation = words.load(record + at.generation.at);
+    const kernel = { id: words.load(record + at.kernelThread.at), start: words.loadNumber(record + at.kernelStart.at) };
+    // Between those reads the record may have passed to another thread, whose number would not be `thread`.
+    if (kernel.id === 0 || words.load(record + at.generation.at) !== generation || !hasEnded(kernel)) return;
+    markDead(this.segment, id, thread);
+  }
+}

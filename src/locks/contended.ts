@@ -1,0 +1,48 @@
+/** Acquiring when the lock is not free: spin, queue, count, and say why not. */
+import { now } from '../contract/clock.js';
+import type { LockError } from '../contract/errors.js';
+import * as raw from '../raw/mutex.js';
+import type { CancelInterrupt } from './cancel-token.js';
+import * as refusals from './refusals.js';
+import type { Site } from './site.js';
+import { noteContended, noteWait } from './waits.js';
+
+type Within = (...args: never[]) => unknown;
+
+/** Blocks until the lock is this thread's. Returns the fencing token; throws what the wait ends with otherwise. */
+export function acquireContended(site: Site, timeoutMs: number, interrupt: CancelInterrupt | undefined, inconsistent: number, within: Within): number {
+  const { segment, words, slot, self } = site;
+  const atOnce = timeoutMs === 0;
+  const spun = atOnce ? raw.attempt(words, slot, self, inconsistent, 0) : raw.acquireSpinning(segment, slot, self, inconsistent);
+  if (spun > 0) {
+    noteContended(words, slot);
+    return spun;
+  }
+  if (spun !== raw.BUSY || atOnce) throw refuse(site, spun === raw.BUSY ? raw.TIMED_OUT : spun, 0, timeoutMs, interrupt, within);
+  if (!site.mayBlock) throw refusals.wouldBlockMain(site, within);
+  const sinceMs = now();
+  const result = raw.acquireQueued(segment, slot, self, inconsistent, sinceMs, sinceMs + timeoutMs, interrupt);
+  const nowMs = now();
+  if (result <= 0) throw refuse(site, result, nowMs - sinceMs, timeoutMs, interrupt, within);
+  noteContended(words, slot);
+  noteWait(words, slot, nowMs - sinceMs, nowMs, result);
+  return result;
+}
+
+/** The error for an outcome of `raw` that is no token, counted. */
+export function refuse(site: Site, outcome: number, waitedMs: number, timeoutMs: number, source: { readonly reason: string } | undefined, within: Within): LockError {
+  switch (outcome) {
+    case raw.TIMED_OUT:
+      refusals.count(site, 'timeouts');
+      return refusals.timedOut(site, waitedMs, timeoutMs, within);
+    case raw.INTERRUPTED:
+      refusals.count(site, 'aborts');
+      return refusals.aborted(site, waitedMs, source?.reason ?? 'cancelled', within);
+    case raw.HELD_BY_SELF:
+      return refusals.recursive(site, site.hold.flows > 0 ? 'asynchronous' : 'blocking', within);
+    case raw.INCONSISTENT:
+      return refusals.ownerDied(site, within);
+    default:
+      return refusals.closed(site, within);
+  }
+}

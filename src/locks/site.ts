@@ -1,0 +1,46 @@
+import type { Agent, Hold } from '../agent/agent.js';
+import type { LockKind, LockMode } from '../contract/lock.js';
+import { type Segment, slotAt } from '../shm/segment.js';
+import type { SharedWords } from '../shm/words.js';
+
+/** Where a handle of a lock stands: which slot, as which agent, with which defaults. */
+export interface Site {
+  readonly name: string;
+  readonly kind: LockKind;
+  readonly mode: LockMode;
+  readonly agent: Agent;
+  readonly segment: Segment;
+  readonly words: SharedWords;
+  readonly self: number;
+  readonly slotNumber: number;
+  /** Address of the slot; a closed one once the thread has left the segment. */
+  slot: number;
+  /** What this thread holds of it, one for all handles. */
+  readonly hold: Hold;
+  /** TAKE_INCONSISTENT or REFUSE_INCONSISTENT. */
+  readonly inconsistent: number;
+  readonly timeoutMs: number;
+  /** Whether this thread may block at all. */
+  readonly mayBlock: boolean;
+}
+
+/** Makes the site of a lock in this thread. */
+export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'inconsistent' | 'timeoutMs' | 'mayBlock'>): Site {
+  const { segment, id } = agent;
+  const { name, kind, mode, inconsistent, timeoutMs, mayBlock } = rest;
+  return {
+    name,
+    kind,
+    mode,
+    inconsistent,
+    timeoutMs,
+    mayBlock,
+    agent,
+    segment,
+    words: segment.words,
+    self: id,
+    slotNumber,
+    slot: slotAt(segment, slotNumber),
+    hold: agent.holdOf(slotNumber),
+  };
+}

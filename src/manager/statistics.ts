@@ -1,0 +1,66 @@
+import { slot } from '../../native-layout/index.js';
+import { FIRST_BUCKET_MS, WAIT_BUCKETS } from '../locks/waits.js';
+import { type Segment, slotAt } from '../shm/segment.js';
+
+const word = slot.fields;
+
+/**
+ * Counts since the lock was made. `totalAcquisitions` is exact, whichever threads acquired and whether they live; a thread that dies
+ * between acquiring and counting a wait is missing in the others.
+ */
+export interface ModeStatistics {
+  readonly totalAcquisitions: number;
+  /** Those of them that found the lock taken, or its owner dead. */
+  readonly contendedAcquisitions: number;
+  /** Those of them that had to sleep for it; wait times are theirs. */
+  readonly totalWaits: number;
+  readonly totalTimeouts: number;
+  readonly totalAborts: number;
+  readonly totalWaitTimeMs: number;
+  readonly avgWaitTimeMs: number;
+  readonly maxWaitTimeMs: number;
+  /** Upper bound of the histogram's bucket in which that share of the waits ends, ms. */
+  readonly waitP50Ms: number;
+  readonly waitP99Ms: number;
+}
+
+/** What a lock has seen since it was made. */
+export interface LockStatistics {
+  readonly kind: string;
+  readonly locks: { readonly exclusive: ModeStatistics };
+  readonly ownerDeaths: number;
+}
+
+/** Reads the statistics of a slot. */
+export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {
+  const { words } = segment;
+  const at = slotAt(segment, slotNumber);
+  const buckets = Array.from({ length: WAIT_BUCKETS }, (_, i) => words.load(at + word.waits.at + i * Int32Array.BYTES_PER_ELEMENT));
+  const totalWaits = buckets.reduce((sum, count) => sum + count, 0);
+  const sum = words.loadNumber(at + word.waitMsSum.at);
+  const maxWaitTimeMs = words.loadNumber(at + word.waitMsMax.at);
+  const exclusive: ModeStatistics = {
+    totalAcquisitions: words.loadNumber(at + word.token.at),
+    contendedAcquisitions: words.loadNumber(at + word.contended.at),
+    totalWaits,
+    totalTimeouts: words.load(at + word.timeouts.at),
+    totalAborts: words.load(at + word.aborts.at),
+    totalWaitTimeMs: sum,
+    avgWaitTimeMs: totalWaits === 0 ? 0 : sum / totalWaits,
+    maxWaitTimeMs,
+    waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
+    waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
+  };
+  return { kind: 'mutex', locks: { exclusive }, ownerDeaths: words.load(at + word.ownerDeaths.at) };
+}
+
+function percentile(buckets: readonly number[], total: number, share: number, max: number): number {
+  let left = total * share;
+  let bound = FIRST_BUCKET_MS;
+  for (const count of buckets) {
+    left -= count;
+    if (left <= 0) return Math.min(bound, max);
+    bound *= 4;
+  }
+  return max;
+}

@@ -1,0 +1,145 @@
+/**
+ * Who waits for a slot. Nothing is linked, so a death leaves at most one stale row behind.
+ *
+ * Word. `agent.wants` with `agent.ticket`: the slot that the agent's thread is blocked on, and its place. `cell.interest`: the
+ * place of the oldest asynchronous flow of an agent, per slot. Tickets are odd and grow by 2, so 0 is no ticket.
+ *
+ * States. #1 no interest. #2 row or cell published.
+ *
+ * Transitions. #1 → #2 `publishRow`, `publishCell`. #2 → #1 `clearRow`, `clearCell`, by the agent, or by the recoverer of a dead one.
+ *
+ * Invariants. INV-row: the ticket of a published row is not written. INV-look: an agent that has published looks at the lock word
+ * before it sleeps and again after it has cleared.
+ *
+ * Order. A waiter publishes, then reads the lock word; a releaser writes the lock word, then reads the rows. So at least one of
+ * them sees the other.
+ */
+import { agent, cell, header, slot } from '../../native-layout/index.js';
+import { ring, unpark } from '../park/park.js';
+import { agentAt, cellAt, slotNumber, type Segment } from '../shm/segment.js';
+
+const WANTS = agent.fields.wants.at;
+const TICKET = agent.fields.ticket.at;
+const WANTS_SINCE = agent.fields.wantsSince.at;
+const WANTS_TOKEN = agent.fields.wantsToken.at;
+const INTEREST = cell.fields.interest.at;
+const TICKETS = slot.fields.tickets.at;
+const TOKEN = slot.fields.token.at;
+const AGENT_HIGH = header.fields.agentHigh.at;
+const TICKET_STEP = 2;
+
+/** Takes the next place in the queue of a slot. */
+export function takeTicket(segment: Segment, slotAddress: number): number {
+  return segment.words.add(slotAddress + TICKETS, TICKET_STEP) + 1;
+}
+
+/** Whether the first of two tickets is the older one; right across the wrap. */
+function isOlder(ticket: number, than: number): boolean {
+  return ((ticket - than) | 0) < 0;
+}
+
+/** #1 → #2 for the calling thread, with a new ticket. `sinceMs` on the shared clock is for those who watch. */
+export function publishRow(segment: Segment, slotAddress: number, self: number, sinceMs: number): void {
+  const { words } = segment;
+  const row = agentAt(segment, self);
+  words.store(row + TICKET, takeTicket(segment, slotAddress));
+  words.storeNumber(row + WANTS_SINCE, sinceMs);
+  words.storeNumber(row + WANTS_TOKEN, words.loadNumber(slotAddress + TOKEN));
+  words.store(row + WANTS, slotNumber(segment, slotAddress) + 1);
+}
+
+/** #2 → #1. */
+export function clearRow(segment: Segment, id: number): void {
+  segment.words.store(agentAt(segment, id) + WANTS, 0);
+}
+
+/** Whether the thread of an agent is blocked on a slot, or about to be. */
+export function isBlockedOn(segment: Segment, slotAddress: number, id: number): boolean {
+  return segment.words.load(agentAt(segment, id) + WANTS) === slotNumber(segment, slotAddress) + 1;
+}
+
+/** Whether the thread of an agent is blocked on any slot, or about to be. */
+export function isBlocked(segment: Segment, id: number): boolean {
+  return segment.words.load(agentAt(segment, id) + WANTS) !== 0;
+}
+
+/** #1 → #2 for the calling agent's flows, or the next flow takes the place of one that left. */
+export function publishCell(segment: Segment, slotAddress: number, self: number, ticket: number): void {
+  segment.words.store(cellAt(segment, self, slotNumber(segment, slotAddress)) + INTEREST, ticket);
+}
+
+/** #2 → #1. */
+export function clearCell(segment: Segment, slotAddress: number, id: number): void {
+  publishCell(segment, slotAddress, id, 0);
+}
+
+/** Whether flows of an agent wait for a slot. */
+export function hasFlows(segment: Segment, slotAddress: number, id: number): boolean {
+  return ticketOfFlows(segment, slotAddress, id) !== 0;
+}
+
+function ticketOfFlows(segment: Segment, slotAddress: number, id: number): number {
+  return segment.words.load(cellAt(segment, id, slotNumber(segment, slotAddress)) + INTEREST);
+}
+
+function highestAgent(segment: Segment): number {
+  return segment.words.load(segment.header + AGENT_HIGH);
+}
+
+/** The blocked thread with the oldest ticket, 0 = none. */
+export function firstBlocked(segment: Segment, slotAddress: number): number {
+  const high = highestAgent(segment);
+  let first = 0;
+  let oldest = 0;
+  for (let id = 1; id <= high; id++) {
+    if (!isBlockedOn(segment, slotAddress, id)) continue;
+    const ticket = segment.words.load(agentAt(segment, id) + TICKET);
+    if (first !== 0 && !isOlder(ticket, oldest)) continue;
+    first = id;
+    oldest = ticket;
+  }
+  return first;
+}
+
+/** Whether some agent's flows wait for the slot with an older ticket than the row of agent `id`. */
+export function flowIsBefore(segment: Segment, slotAddress: number, id: number): boolean {
+  const ticket = segment.words.load(agentAt(segment, id) + TICKET);
+  const high = highestAgent(segment);
+  for (let other = 1; other <= high; other++) {
+    const flow = ticketOfFlows(segment, slotAddress, other);
+    if (flow !== 0 && isOlder(flow, ticket)) return true;
+  }
+  return false;
+}
+
+/** Whether anybody waits for the slot. */
+export function isAwaited(segment: Segment, slotAddress: number): boolean {
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) {
+    if (isBlockedOn(segment, slotAddress, id) || hasFlows(segment, slotAddress, id)) return true;
+  }
+  return false;
+}
+
+/**
+ * Wakes those who shall compete for a slot that has become free: the first blocked thread, and every event loop that waits.
+ * An event loop may be busy for a long time, so it is never the only one to be woken. Were only some event loops woken, the baton
+ * that flows take and leave in mutex.ts, superfluous as it is now, would matter.
+ */
+export function wakeNext(segment: Segment, slotAddress: number): void {
+  const first = firstBlocked(segment, slotAddress);
+  if (first !== 0) unpark(segment, first);
+  wakeFlows(segment, slotAddress);
+}
+
+/** Wakes everybody who waits for a slot. */
+export function wakeAll(segment: Segment, slotAddress: number): void {
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) if (isBlockedOn(segment, slotAddress, id)) unpark(segment, id);
+  wakeFlows(segment, slotAddress);
+}
+
+function wakeFlows(segment: Segment, slotAddress: number): void {
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) if (hasFlows(segment, slotAddress, id)) ring(segment, id);
+}

@@ -1,0 +1,30 @@
+import type { Change } from './build-copy.js';
+
+/** A waiter does not look by itself from time to time: what should have woken it must have done so. */
+const noPatrol: Change = { find: /PATROL_MS=50\b/, put: 'PATROL_MS=2147483647' };
+/** As where the system does not show threads. */
+const noThreadList: Change = { find: /process\.platform!=="linux"/, put: 'true' };
+
+/** The bare protocol, without what else may find a forgotten waiter. */
+export const bare: readonly Change[] = [noPatrol, noThreadList];
+
+/** What is wrong in a build that the tests must tell from the right one. */
+export const broken = {
+  /** As the Linux kernel does for its robust futexes. */
+  sweepsOnlyAfterOwners: [
+    { find: /(function repairAfter\([^)]*\)\{)/, put: '$1let owned=false;' },
+    { find: /if\((recover\(segment,\w+,dead\))\)/, put: 'if($1&&(owned=true))' },
+    { find: /if\(id===dead\)continue/, put: 'if(id===dead||!owned)continue' },
+  ],
+  releasesWithoutWake: [{ find: /if\(\w+&WAITERS\)wakeNext\(segment,\w+\);/, put: '' }],
+  recoversNever: [{ find: /#onThreadEnd\(ended\)\{/, put: '$&return;' }],
+  /** Only the thread itself is found dead, not those that have stopped with it. */
+  forgetsKin: [{ find: /function markChildren\([^)]*\)\{/, put: '$&return false;' }],
+  /** Asks who recovers before it has marked the descendants of the dead, of whom the recoverer may be one. */
+  marksKinLate: [{ find: /if\(markChildren\(segment,id\)\)marked=true/, put: '' }],
+  tellsNobody: [{ find: /(compareExchange\(\w+,\w+,\w+&CLOSED)\|DIED\)/, put: '$1)' }],
+  tellsTwice: [{ find: /(function declareConsistent\([^)]*\)\{)/, put: '$1return true;' }],
+  letsTwoIn: [{ find: /if\(owner!==0&&owner!==self\)return BUSY;/, put: '' }],
+  keepsRecords: [{ find: /(words\.store\((\w+)\+KERNEL_THREAD,0\);words\.store\(\w+\+CLAIM,)0\)/, put: '$1words.load($2+CLAIM)&~DEAD)' }],
+  neverPatrols: [noPatrol],
+} as const satisfies Record<string, readonly Change[]>;

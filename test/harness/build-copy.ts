@@ -1,0 +1,43 @@
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+/** A replacement in the built package. The text must be there exactly once, so that a build that has changed is noticed. */
+export interface Change {
+  readonly find: RegExp;
+  readonly put: string;
+}
+
+/**
+ * A copy of the built package with other code in some places, and of the programs under `test` that use it. They find the copy when they
+ * import `holdfast`.
+ */
+export class BuildCopy {
+  readonly folder = mkdtempSync(join(tmpdir(), 'holdfast-build-'));
+
+  constructor(changes: readonly Change[]) {
+    cpSync(join(repository, 'package.json'), join(this.folder, 'package.json'));
+    for (const path of ['dist', 'test/storm', 'test/fixtures', 'test/harness']) cpSync(join(repository, path), join(this.folder, path), { recursive: true });
+    symlinkSync(join(repository, 'node_modules'), join(this.folder, 'node_modules'), 'dir');
+    for (const change of changes) this.#apply(change);
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #apply({ find, put }: Change): void {
+    const files = readdirSync(join(this.folder, 'dist')).filter((file) => file.endsWith('.js'));
+    let count = 0;
+    for (const file of files) {
+      const path = join(this.folder, 'dist', file);
+      const text = readFileSync(path, 'utf8');
+      count += [...text.matchAll(new RegExp(find, 'g'))].length;
+      writeFileSync(path, text.replace(find, put));
+    }
+    if (count !== 1) throw new Error(`${find} is ${count} times in the built package, not once`);
+  }
+}

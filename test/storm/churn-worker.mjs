@@ -1,0 +1,18 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { getLockManager } from 'holdfast';
+
+const mutex = getLockManager('churn').mutex('churn');
+mutex.lock();
+switch (workerData.ends) {
+  case 'idle':
+    mutex.unlock();
+    break;
+  case 'exit':
+    process.exit(0);
+    break;
+  case 'throw':
+    throw new Error('as planned');
+  case 'terminate':
+    parentPort.postMessage('holding');
+    for (;;);
+}

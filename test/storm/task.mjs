@@ -1,0 +1,2 @@
+/** The storm as a task of a Piscina pool. */
+export { participate as default } from './participate.mjs';
