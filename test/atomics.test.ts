@@ -19,10 +19,10 @@ describe('atomics.wat', () => {
     expect(Buffer.from(module.toBinary({}).buffer).toString('base64')).toBe(ATOMICS_WASM);
   });
 
-  test('counts a claim where the layout has the fencing token', () => {
+  test('counts a claim where the layout has the fencing token, and a contended one where it counts those', () => {
     const offsets = [...source.matchAll(/\boffset=(\d+)/g)].map(([, offset]) => Number(offset));
-    const offset = slot.fields.token.at - slot.fields.word.at;
-    expect(offsets).toEqual([offset, offset]);
+    const { word, token, contended } = slot.fields;
+    expect(offsets).toEqual([token, token, contended, contended].map(({ at }) => at - word.at));
   });
 
   test('lets the memory grow as far as atomics.ts does', () => {
@@ -51,7 +51,7 @@ describe('the two implementations', () => {
     fc.tuple(fc.constant('add'), at, word),
     fc.tuple(fc.constant('compareExchange'), at, word, word),
     fc.tuple(fc.constant('claim'), numberAt, word, word),
-    fc.tuple(fc.constant('spin'), at, word, word, fc.integer({ min: -1, max: 5 })),
+    fc.tuple(fc.constant('claimSpinning'), numberAt, word, word, fc.integer({ min: -1, max: 5 })),
     fc.tuple(fc.constant('loadNumber'), numberAt),
     fc.tuple(fc.constant('storeNumber'), numberAt, fc.double({ noNaN: true })),
     fc.tuple(fc.constant('notify'), at),

@@ -110,8 +110,8 @@ describe('a quick run', () => {
     const measured = Object.entries(results.suites).map(([suite, { figures }]) => [suite, figures.length]);
     expect(Object.fromEntries(measured)).toEqual({
       uncontended: 3,
-      // Throughput, fairness and processor time, and two times of waiting.
-      contended: 2 * (3 + 2),
+      // Throughput, fairness and processor time, and three times of waiting.
+      contended: 2 * (3 + 3),
       latency: 3 * 2,
       registry: 2 + 2,
     });

@@ -11,6 +11,7 @@ export const metrics = {
   jain: "Jain's index",
   cpuUs: 'µs of processor time per acquisition',
   meanWaitUs: 'mean wait, µs',
+  meanSleepUs: 'mean wait of those that slept, µs',
   maxWaitUs: 'longest wait, µs',
 } as const;
 

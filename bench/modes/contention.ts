@@ -20,8 +20,13 @@ interface Task {
   readonly clocks: boolean;
 }
 
+/** An acquisition that took so long has slept for it. */
+const SLEPT_MS = 0.016;
+
 interface Done {
   readonly acquisitions: number;
+  readonly sleeps: number;
+  readonly sleepMsSum: number;
   readonly waitMsSum: number;
   readonly waitMsMax: number;
 }
@@ -37,7 +42,10 @@ export interface Contention {
   readonly acquisitions: readonly number[];
   readonly elapsedUs: number;
   readonly cpuUs: number;
+  /** Over all acquisitions, most of which need not wait at all. */
   readonly meanWaitUs: number;
+  /** Over those that slept. */
+  readonly meanSleepUs: number;
   readonly maxWaitUs: number;
 }
 
@@ -65,17 +73,22 @@ export async function answerContention(name: string, threads: number): Promise<A
     const elapsedUs = (nowNs() - startNs) / 1_000;
     const { user, system } = process.cpuUsage(startCpu);
     const results = await done;
-    const total = results.reduce((sum, { acquisitions }) => sum + acquisitions, 0);
+    const total = sumOf(results, 'acquisitions');
     const counted = Atomics.load(control, COUNT);
     if (counted !== total) throw new Error(`${name} does not exclude: ${total} sections, ${counted} counted`);
     return {
       acquisitions: results.map(({ acquisitions }) => acquisitions),
       elapsedUs,
       cpuUs: user + system,
-      meanWaitUs: (results.reduce((sum, { waitMsSum }) => sum + waitMsSum, 0) / total) * 1_000,
+      meanWaitUs: (sumOf(results, 'waitMsSum') / total) * 1_000,
+      meanSleepUs: (sumOf(results, 'sleepMsSum') / Math.max(1, sumOf(results, 'sleeps'))) * 1_000,
       maxWaitUs: Math.max(...results.map(({ waitMsMax }) => waitMsMax)) * 1_000,
     };
   };
+}
+
+function sumOf(results: readonly Done[], field: keyof Done): number {
+  return results.reduce((sum, done) => sum + done[field], 0);
 }
 
 function allOf<T>(workers: readonly Worker[]): Promise<T[]> {
@@ -98,6 +111,8 @@ function contestant(enter: Enter, isAsync: boolean, control: Int32Array): (task:
   let task: Task;
   let x = 1;
   let askedMs = 0;
+  let sleeps = 0;
+  let sleepMsSum = 0;
   let waitMsSum = 0;
   let waitMsMax = 0;
   const section = (): void => {
@@ -108,6 +123,10 @@ function contestant(enter: Enter, isAsync: boolean, control: Int32Array): (task:
     const waitMs = performance.now() - askedMs;
     waitMsSum += waitMs;
     if (waitMs > waitMsMax) waitMsMax = waitMs;
+    if (waitMs >= SLEPT_MS) {
+      sleeps++;
+      sleepMsSum += waitMs;
+    }
     section();
   };
   const loop = (): number => {
@@ -130,10 +149,10 @@ function contestant(enter: Enter, isAsync: boolean, control: Int32Array): (task:
     } while (Atomics.load(control, STOP) === 0);
     return acquisitions;
   };
-  const done = (acquisitions: number): Done => ({ acquisitions, waitMsSum, waitMsMax });
+  const done = (acquisitions: number): Done => ({ acquisitions, sleeps, sleepMsSum, waitMsSum, waitMsMax });
   return (next) => {
     task = next;
-    waitMsSum = waitMsMax = 0;
+    sleeps = sleepMsSum = waitMsSum = waitMsMax = 0;
     return isAsync ? loopAsync().then(done) : done(loop());
   };
 }

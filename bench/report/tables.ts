@@ -89,7 +89,7 @@ function contendedTables(all: readonly Results[]): string[] {
     const title = (shown: readonly Metric[]): string => `${results.node}: ${shown.map((metric) => metrics[metric]).join(' · ')}`;
     const tables: readonly (readonly Metric[])[] = [
       ['opsPerSecond', 'jain', 'cpuUs'],
-      ['meanWaitUs', 'maxWaitUs'],
+      ['meanWaitUs', 'meanSleepUs', 'maxWaitUs'],
     ];
     return tables.map((shown) => table([title(shown), ...contenders], rows(shown)));
   });

@@ -23,10 +23,14 @@ export function nameOf({ threads, sectionNs, saturated }: Shape): string {
 export const threadCounts = [2, 4, 8, 16];
 export const sectionsNs = [0, 100, 1_000, 10_000];
 
+/** How many threads contend with nothing to do outside. */
+export const saturating = 4;
+
 /** Quick mode has fewer. */
-export const shapes: readonly Shape[] = threadCounts.flatMap((threads) =>
-  sectionsNs.flatMap((sectionNs) => (sectionNs === 0 ? [true] : [false, true]).map((saturated) => ({ threads, sectionNs, saturated }))),
-);
+export const shapes: readonly Shape[] = threadCounts.flatMap((threads) => [
+  ...sectionsNs.filter((sectionNs) => sectionNs > 0).map((sectionNs) => ({ threads, sectionNs, saturated: false })),
+  ...(threads === saturating ? sectionsNs.map((sectionNs) => ({ threads, sectionNs, saturated: true })) : []),
+]);
 
 /** Throughput, fairness, processor time and waits of a lock that several threads want. */
 export async function contended(run: SuiteRun): Promise<void> {
@@ -37,10 +41,11 @@ export async function contended(run: SuiteRun): Promise<void> {
     const work = [steps, saturated ? 0 : steps] as const;
     const ownPeers = threads === 2 && sectionNs === 100 && !saturated;
     const all = new Map([...commands('contention', pick(sharedContenders, contenders), threads), ...(ownPeers ? peerCommands('contention', threads) : [])]);
-    const roundMs = run.quick ? 20 : 200;
+    // Long enough for the kernel to give each of many threads its turn several times.
+    const roundMs = run.quick ? 20 : 400;
     await run.interleave(nameOf(shape), all, {
       launches: 1,
-      rounds: run.quick ? 3 : 7,
+      rounds: run.quick ? 3 : 5,
       prepare: async (contender) => void (await contender.ask(...work, roundMs, 0)),
       measure: async (contender) => throughput((await contender.ask(...work, roundMs, 0)) as Contention),
     });
@@ -51,8 +56,8 @@ export async function contended(run: SuiteRun): Promise<void> {
       rounds: run.quick ? 1 : 3,
       prepare: async (contender) => void (await contender.ask(...work, roundMs, 1)),
       measure: async (contender) => {
-        const { meanWaitUs, maxWaitUs } = (await contender.ask(...work, waitMs, 1)) as Contention;
-        return { meanWaitUs, maxWaitUs };
+        const { meanWaitUs, meanSleepUs, maxWaitUs } = (await contender.ask(...work, waitMs, 1)) as Contention;
+        return { meanWaitUs, meanSleepUs, maxWaitUs };
       },
     });
   }

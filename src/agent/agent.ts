@@ -7,13 +7,14 @@ import { agentAt, placeRegions, type Segment } from '../shm/segment.js';
 import { readOptions } from '../shm/header.js';
 import type { SharedWords } from '../shm/words.js';
 import { Mailbox } from './mailbox.js';
-import { spinRounds } from './spin-budget.js';
 
 const at = agent.fields;
 const RECOVERER = mask(header.fields.recoverer.bits.agent);
 
-/** In vain woken more often than this, a waiter has the lock handed over: see the fairness figures of `bench`. */
-const PATIENCE = 4;
+/** About what a sleep and a wake cost the sleeper's processor; `bench` shows throughput over this. */
+const SPIN_MS = 0.01;
+/** A waiter that is woken in vain after so long has the lock handed over: see the fairness figures of `bench`. */
+const PATIENCE_MS = 0.5;
 /** A blocked thread looks this often whether the owner still lives: its death may be noticed by nobody else. */
 const PATROL_MS = 50;
 
@@ -51,8 +52,8 @@ export class Agent {
       agentLimit,
       slotLimit,
       ...placeRegions(start, { agentLimit, slotLimit }),
-      spinRounds: spinRounds(words, start + header.fields.magic.at),
-      patience: PATIENCE,
+      spinMs: SPIN_MS,
+      patienceMs: PATIENCE_MS,
       patrolMs: PATROL_MS,
       patrol: (owner) => this.#patrol(owner),
     };

@@ -5,7 +5,7 @@ import * as raw from '../raw/mutex.js';
 import type { CancelInterrupt } from './cancel-token.js';
 import * as refusals from './refusals.js';
 import type { Site } from './site.js';
-import { noteContended, noteWait } from './waits.js';
+import { noteWait } from './waits.js';
 
 type Within = (...args: never[]) => unknown;
 
@@ -13,18 +13,14 @@ type Within = (...args: never[]) => unknown;
 export function acquireContended(site: Site, timeoutMs: number, interrupt: CancelInterrupt | undefined, inconsistent: number, within: Within): number {
   const { segment, words, slot, self } = site;
   const atOnce = timeoutMs === 0;
-  const spun = atOnce ? raw.attempt(words, slot, self, inconsistent, 0) : raw.acquireSpinning(segment, slot, self, inconsistent);
-  if (spun > 0) {
-    noteContended(words, slot);
-    return spun;
-  }
+  const spun = atOnce || !site.spins ? raw.attempt(words, slot, self, inconsistent, 0) : raw.attemptSpinning(segment, slot, self, inconsistent, 0);
+  if (spun > 0) return spun;
   if (spun !== raw.BUSY || atOnce) throw refuse(site, spun === raw.BUSY ? raw.TIMED_OUT : spun, 0, timeoutMs, interrupt, within);
   if (!site.mayBlock) throw refusals.wouldBlockMain(site, within);
   const sinceMs = now();
   const result = raw.acquireQueued(segment, slot, self, inconsistent, sinceMs, sinceMs + timeoutMs, interrupt);
   const nowMs = now();
   if (result <= 0) throw refuse(site, result, nowMs - sinceMs, timeoutMs, interrupt, within);
-  noteContended(words, slot);
   noteWait(words, slot, nowMs - sinceMs, nowMs, result);
   return result;
 }

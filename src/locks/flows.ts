@@ -6,7 +6,7 @@ import * as raw from '../raw/mutex.js';
 import { clearCell, publishCell, takeTicket } from '../raw/queue.js';
 import { refuse } from './contended.js';
 import type { Site } from './site.js';
-import { noteContended, noteWait } from './waits.js';
+import { noteWait } from './waits.js';
 
 /** Longest delay of a timer; a longer time-out has none. */
 const TIMER_LIMIT_MS = 2 ** 31 - 1;
@@ -45,7 +45,7 @@ export class FlowQueue implements Watcher {
     const site = this.#site;
     if (signal?.aborted) return Promise.reject(refuse(site, raw.INTERRUPTED, 0, timeoutMs, reasonOf(signal), within));
     if (this.#flows.size === 0) {
-      const result = raw.attempt(site.words, site.slot, site.self, inconsistent, 0);
+      const result = raw.tryAcquire(site.words, site.slot, site.self) || raw.attempt(site.words, site.slot, site.self, inconsistent, 0);
       if (result > 0) return Promise.resolve(this.#count(result));
       if (result !== raw.BUSY && result !== raw.HELD_BY_SELF) return Promise.reject(refuse(site, result, 0, timeoutMs, undefined, within));
     }
@@ -105,7 +105,6 @@ export class FlowQueue implements Watcher {
   #grant(flow: Flow, token: number): void {
     const { words, slot } = this.#site;
     const nowMs = now();
-    noteContended(words, slot);
     noteWait(words, slot, nowMs - flow.sinceMs, nowMs, token);
     this.#forget(flow);
     // This agent holds, so it owes nothing to those behind: its release looks for them.

@@ -144,7 +144,7 @@ export class Mutex implements Lock {
 
   acquire(options?: AcquireOptions): MutexGuard {
     if (options !== undefined) this.#check(options, this.acquire);
-    const token = this.#takeAtOnce();
+    const token = this.#takeAtOnce() || this.#trySpinning(options);
     if (token === 0) return this.#guard(this.#takeContended(options, this.#site.inconsistent, this.acquire), 'blocking');
     this.#countGuard();
     return new MutexGuard(this, token, 'blocking');
@@ -259,6 +259,11 @@ export class Mutex implements Lock {
     if (interrupt?.requested()) throw refuse(this.#site, raw.INTERRUPTED, 0, 0, interrupt, within);
   }
 
+  /** The lock may be free again by the time that anything else is looked at. */
+  #trySpinning(options: AcquireOptions | undefined): number {
+    return options === undefined && this.#site.spins ? raw.trySpinning(this.#words, this.#slot, this.#self) : 0;
+  }
+
   #takeContended(options: AcquireOptions | undefined, inconsistent: number, within: Within): number {
     const { timeoutMs, cancel } = optionsOf(options, 'options');
     const interrupt = cancel === undefined ? undefined : new CancelInterrupt(cancel);
@@ -273,7 +278,10 @@ export class Mutex implements Lock {
   }
 
   #lockContended(options: AcquireOptions | undefined): OwnerDeath | undefined {
-    const guard = this.#guard(this.#takeContended(options, this.#site.inconsistent, this.lock), 'blocking');
+    if (this.#trySpinning(options) !== 0) return undefined;
+    const token = this.#takeContended(options, this.#site.inconsistent, this.lock);
+    if (!(this.#words.load(this.#slot) & DIED)) return undefined;
+    const guard = this.#guard(token, 'blocking');
     // The guard is dropped; its hold is that of the pair.
     this.#hold.guards--;
     return guard.ownerDied;

@@ -20,20 +20,23 @@ export interface Site {
   /** TAKE_INCONSISTENT or REFUSE_INCONSISTENT. */
   readonly inconsistent: number;
   readonly timeoutMs: number;
+  /** Whether a contended acquire looks for a while before it queues. */
+  readonly spins: boolean;
   /** Whether this thread may block at all. */
   readonly mayBlock: boolean;
 }
 
 /** Makes the site of a lock in this thread. */
-export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'inconsistent' | 'timeoutMs' | 'mayBlock'>): Site {
+export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'inconsistent' | 'timeoutMs' | 'spins' | 'mayBlock'>): Site {
   const { segment, id } = agent;
-  const { name, kind, mode, inconsistent, timeoutMs, mayBlock } = rest;
+  const { name, kind, mode, inconsistent, timeoutMs, spins, mayBlock } = rest;
   return {
     name,
     kind,
     mode,
     inconsistent,
     timeoutMs,
+    spins,
     mayBlock,
     agent,
     segment,

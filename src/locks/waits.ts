@@ -2,16 +2,11 @@
 import { slot } from '../../native-layout/index.js';
 import type { SharedWords } from '../shm/words.js';
 
-const { contended, waitMsSum, waitMsMax, waits, since, sinceToken } = slot.fields;
+const { waitMsSum, waitMsMax, waits, since, sinceToken } = slot.fields;
 
 export const WAIT_BUCKETS = waits.length / Int32Array.BYTES_PER_ELEMENT;
 /** Upper bound of the first bucket of the histogram; each next one is four times as wide. */
 export const FIRST_BUCKET_MS = 0.016;
-
-/** The owner found the lock taken, and may have slept. */
-export function noteContended(words: SharedWords, slotAddress: number): void {
-  words.storeNumber(slotAddress + contended.at, words.loadNumber(slotAddress + contended.at) + 1);
-}
 
 /** The owner slept for the lock and got it at `nowMs`, with that token. */
 export function noteWait(words: SharedWords, slotAddress: number, waitedMs: number, nowMs: number, token: number): void {

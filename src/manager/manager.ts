@@ -195,6 +195,7 @@ export class LockManager implements AsyncDisposable {
       mode: 'exclusive',
       inconsistent: kind.ownerDeath === 'release' || repair !== undefined ? TAKE_INCONSISTENT : REFUSE_INCONSISTENT,
       timeoutMs: defaultMs,
+      spins: kind.fairness !== 'fifo',
       mayBlock: !isMainThread || this.#options.blockingOnMain === 'allow',
     });
     let flows = this.#flows.get(slotNumber);

@@ -7,7 +7,7 @@
  * #5 inconsistent, free: DIED. #6 inconsistent, held: owner + DIED (+ WAITERS + STARVED). #7 closed: CLOSED (+ any of #1–#3, #5, #6).
  *
  * Transitions.
- *   #1 → #2 `tryAcquire`, `attempt`: a newcomer takes the lock, also past those who wait (barging).
+ *   #1 → #2 `tryAcquire`, `trySpinning`, `attempt`: a newcomer takes the lock, also past those who wait (barging).
  *   #1 → #3, #5 → #6 `attempt` by a queued waiter, which can not know whether it was the last.
  *   #2 → #3 `ask`: a waiter has the releaser look for it.
  *   #2 → #1 `tryRelease`. #3 → #1 `release`: frees the word, then wakes the next, who competes.
@@ -28,6 +28,7 @@
  */
 import { CLOSED, DIED, HANDED, mask, OWNER, slot, STARVED, WAITERS } from '../../native-layout/index.js';
 import { park, unpark, wakesOf } from '../park/park.js';
+import { now } from '../contract/clock.js';
 import type { Segment } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { clearCell, clearRow, firstBlocked, flowIsBefore, isAwaited, isBlocked, isBlockedOn, publishRow, wakeAll, wakeNext } from './queue.js';
@@ -52,7 +53,12 @@ export interface Interrupt {
 }
 
 const KIND = slot.fields.kind.at;
+const CONTENDED = slot.fields.contended.at;
 const FIFO = mask(slot.fields.kind.bits.fifo);
+/** Where one of these is set, nobody takes the lock in passing. */
+const TAKEN = OWNER | DIED | CLOSED;
+/** Looks at the word in about a microsecond. */
+const LOOKS = 30;
 
 /** #1 → #2. The fencing token, or 0. */
 export function tryAcquire(words: SharedWords, slotAddress: number, self: number): number {
@@ -74,30 +80,42 @@ export function attempt(words: SharedWords, slotAddress: number, self: number, i
     if (owner !== 0 && owner !== self) return BUSY;
     if (word & DIED & ~inconsistent) return INCONSISTENT;
     // #4 → #3: the releaser leaves it to this agent, or takes it back by a compare-exchange of its own.
-    const token = owner === self ? words.claim(slotAddress, word, word & ~HANDED) : words.claim(slotAddress, word, self | flags | (word & DIED));
+    const next = owner === self ? word & ~HANDED : self | flags | (word & DIED);
+    const token = claimContended(words, slotAddress, word, next);
     if (token !== 0) return token;
   }
 }
 
-/** Looks again and again for a few microseconds, unless the holder does not run. Not for a fifo lock: it would be out of turn. */
-export function acquireSpinning(segment: Segment, slotAddress: number, self: number, inconsistent: number): number {
+/** A claim by one that has found the lock taken before. */
+function claimContended(words: SharedWords, slotAddress: number, expected: number, next: number): number {
+  const token = words.claim(slotAddress, expected, next);
+  if (token !== 0) words.storeNumber(slotAddress + CONTENDED, words.loadNumber(slotAddress + CONTENDED) + 1);
+  return token;
+}
+
+/** #1 → #2 within about a microsecond. The fencing token, or 0. Not for a fifo lock: it would be out of turn. */
+export function trySpinning(words: SharedWords, slotAddress: number, self: number): number {
+  return words.claimSpinning(slotAddress, TAKEN, self, LOOKS);
+}
+
+/** `attempt` again and again for a few microseconds, unless the holder does not run. Not for a fifo lock. */
+export function attemptSpinning(segment: Segment, slotAddress: number, self: number, inconsistent: number, flags: number): number {
   const { words } = segment;
-  const result = attempt(words, slotAddress, self, inconsistent, 0);
-  if (result !== BUSY || isFifo(words, slotAddress) || !spin(segment, slotAddress, self)) return result;
-  return attempt(words, slotAddress, self, inconsistent, 0);
+  for (let untilMs = 0; ; ) {
+    const result = attempt(words, slotAddress, self, inconsistent, flags);
+    if (result !== BUSY) return result;
+    const token = words.claimSpinning(slotAddress, TAKEN, self | flags, LOOKS);
+    if (token !== 0) return token;
+    const holder = words.load(slotAddress) & OWNER;
+    if (holder !== 0 && holder !== self && isBlocked(segment, holder)) return BUSY;
+    const nowMs = performance.now();
+    if (untilMs === 0) untilMs = nowMs + segment.spinMs;
+    if (nowMs >= untilMs) return BUSY;
+  }
 }
 
 function isFifo(words: SharedWords, slotAddress: number): boolean {
   return (words.load(slotAddress + KIND) & FIFO) !== 0;
-}
-
-/** Whether the word came to be free or this agent's while it looked. */
-function spin(segment: Segment, slotAddress: number, self: number): boolean {
-  const { words } = segment;
-  const holder = words.load(slotAddress) & OWNER;
-  if (holder !== 0 && isBlocked(segment, holder)) return false;
-  const bits = words.spin(slotAddress, OWNER, self, segment.spinRounds) & OWNER;
-  return bits === 0 || bits === self;
 }
 
 /**
@@ -114,28 +132,33 @@ export function acquireQueued(
   interrupt: Interrupt | undefined,
 ): number {
   const { words } = segment;
-  const fifo = isFifo(words, slotAddress);
-  let wakes = 0;
+  // In a fifo lock nobody competes who is queued: it is out of turn, or handed the lock.
+  const competes = !isFifo(words, slotAddress);
+  let flags = WAITERS;
+  let wasWoken = false;
   let expired = false;
   publishRow(segment, slotAddress, self, sinceMs);
   for (;;) {
     const seen = wakesOf(segment, self);
-    let result = attempt(words, slotAddress, self, inconsistent, WAITERS);
-    if (result === BUSY && wakes > 0 && !fifo && spin(segment, slotAddress, self)) {
-      result = attempt(words, slotAddress, self, inconsistent, WAITERS);
-    }
+    let result: number;
+    if (wasWoken && competes) {
+      if (now() - sinceMs >= segment.patienceMs) flags |= STARVED;
+      // Before it looks for a while: who releases meanwhile hands over to one that runs.
+      if (flags & STARVED) ask(words, slotAddress, self, flags);
+      result = attemptSpinning(segment, slotAddress, self, inconsistent, WAITERS);
+    } else result = attempt(words, slotAddress, self, inconsistent, WAITERS);
     if (result > 0) {
       clearRow(segment, self);
       return result;
     }
     if (result === BUSY) {
-      const owner = ask(words, slotAddress, self, wakes > segment.patience ? WAITERS | STARVED : WAITERS);
+      const owner = ask(words, slotAddress, self, flags);
       if (owner === 0) continue;
       if (expired) result = TIMED_OUT;
       else if (interrupt?.requested()) result = INTERRUPTED;
       else {
         if (park(segment, self, seen, deadline, owner) === 'timed-out') expired = true;
-        else wakes++;
+        else wasWoken = true;
         continue;
       }
     }
@@ -164,7 +187,7 @@ function leave(segment: Segment, slotAddress: number, self: number): number {
   for (;;) {
     const word = words.load(slotAddress);
     if ((word & OWNER) === self && word & HANDED) {
-      const token = words.claim(slotAddress, word, word & ~HANDED);
+      const token = claimContended(words, slotAddress, word, word & ~HANDED);
       if (token !== 0) return token;
       continue;
     }

@@ -3,6 +3,7 @@ import { ATOMICS_WASM } from './atomics-wasm.js';
 import type { SharedWords } from './words.js';
 
 const TOKEN = slot.fields.token.at - slot.fields.word.at;
+const CONTENDED = slot.fields.contended.at - slot.fields.word.at;
 
 /** Pages of 64 KiB that a shared memory may grow to; `atomics.wat` says the same. */
 export const MEMORY_PAGES = 16384;
@@ -26,18 +27,20 @@ export function wasmWords(memory: WebAssembly.Memory): SharedWords | undefined {
   } catch {
     return undefined;
   }
-  const fast = exports as unknown as Pick<SharedWords, 'load' | 'store' | 'add' | 'compareExchange' | 'claim' | 'spin' | 'loadNumber' | 'storeNumber'>;
+  const fast = exports as unknown as Pick<SharedWords, 'load' | 'store' | 'add' | 'compareExchange' | 'claim' | 'claimSpinning' | 'loadNumber' | 'storeNumber'>;
   let view = new Int32Array(memory.buffer);
   // The memory grows when another manager is created; older views stay valid for what they cover.
   const sleep = sleepers((at) => (at >>> 2 < view.length ? view : (view = new Int32Array(memory.buffer))));
-  const { load, store, add, compareExchange, claim, spin, loadNumber, storeNumber } = fast;
-  return { load, store, add, compareExchange, claim, spin, loadNumber, storeNumber, ...sleep };
+  const { load, store, add, compareExchange, claim, claimSpinning, loadNumber, storeNumber } = fast;
+  return { load, store, add, compareExchange, claim, claimSpinning, loadNumber, storeNumber, ...sleep };
 }
 
 /** The operations on any shared buffer by `Atomics`. */
 export function plainWords(buffer: SharedArrayBuffer): SharedWords {
   const words = new Int32Array(buffer);
   const numbers = new Float64Array(buffer, 0, buffer.byteLength >>> 3);
+  const claim = (at: number, expected: number, next: number): number =>
+    Atomics.compareExchange(words, at >>> 2, expected, next) === expected ? (numbers[(at + TOKEN) >>> 3]! += 1) : 0;
   return {
     load: (at) => Atomics.load(words, at >>> 2),
     store: (at, value) => {
@@ -45,14 +48,17 @@ export function plainWords(buffer: SharedArrayBuffer): SharedWords {
     },
     add: (at, value) => Atomics.add(words, at >>> 2, value),
     compareExchange: (at, expected, next) => Atomics.compareExchange(words, at >>> 2, expected, next),
-    claim: (at, expected, next) =>
-      Atomics.compareExchange(words, at >>> 2, expected, next) === expected ? (numbers[(at + TOKEN) >>> 3]! += 1) : 0,
-    spin: (at, mask, own, rounds) => {
-      for (;;) {
+    claim,
+    claimSpinning: (at, busy, next, rounds) => {
+      do {
         const value = Atomics.load(words, at >>> 2);
-        const bits = value & mask;
-        if (bits === 0 || bits === own || --rounds <= 0) return value;
-      }
+        const token = value & busy ? 0 : claim(at, value, value | next);
+        if (token > 0) {
+          numbers[(at + CONTENDED) >>> 3]! += 1;
+          return token;
+        }
+      } while (--rounds > 0);
+      return 0;
     },
     loadNumber: (at) => numbers[at >>> 3]!,
     storeNumber: (at, value) => {

@@ -15,7 +15,7 @@
   (func (export "compareExchange") (param $at i32) (param $expected i32) (param $next i32) (result i32)
     (i32.atomic.rmw.cmpxchg (local.get $at) (local.get $expected) (local.get $next)))
 
-  (func (export "claim") (param $at i32) (param $expected i32) (param $next i32) (result f64)
+  (func $claim (export "claim") (param $at i32) (param $expected i32) (param $next i32) (result f64)
     (local $token f64)
     (if (result f64)
       (i32.eq (i32.atomic.rmw.cmpxchg (local.get $at) (local.get $expected) (local.get $next)) (local.get $expected))
@@ -25,18 +25,25 @@
         (local.get $token))
       (else (f64.const 0))))
 
-  (func (export "spin") (param $at i32) (param $mask i32) (param $own i32) (param $rounds i32) (result i32)
-    (local $value i32) (local $bits i32)
+  ;; Rests between looks, longer and longer: each look takes the cache line from the owner, who needs it to release.
+  (func (export "claimSpinning") (param $at i32) (param $busy i32) (param $next i32) (param $rounds i32) (result f64)
+    (local $value i32) (local $token f64) (local $rest i32) (local $pause i32)
+    (local.set $pause (i32.const 16))
     (loop $again
       (local.set $value (i32.atomic.load (local.get $at)))
-      (local.set $bits (i32.and (local.get $value) (local.get $mask)))
-      (br_if $again
-        (i32.and
-          (i32.and
-            (i32.ne (local.get $bits) (i32.const 0))
-            (i32.ne (local.get $bits) (local.get $own)))
-          (i32.gt_s (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))) (i32.const 0)))))
-    (local.get $value))
+      (if (i32.eqz (i32.and (local.get $value) (local.get $busy)))
+        (then
+          (local.set $token (call $claim (local.get $at) (local.get $value) (i32.or (local.get $value) (local.get $next))))
+          (if (f64.gt (local.get $token) (f64.const 0))
+            (then
+              (f64.store offset=32 (local.get $at) (f64.add (f64.load offset=32 (local.get $at)) (f64.const 1)))
+              (return (local.get $token))))))
+      (local.set $rest (local.get $pause))
+      (if (i32.lt_s (local.get $pause) (i32.const 64)) (then (local.set $pause (i32.shl (local.get $pause) (i32.const 1)))))
+      (loop $resting
+        (br_if $resting (i32.gt_s (local.tee $rest (i32.sub (local.get $rest) (i32.const 1))) (i32.const 0))))
+      (br_if $again (i32.gt_s (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))) (i32.const 0))))
+    (f64.const 0))
 
   (func (export "loadNumber") (param $at i32) (result f64)
     (f64.load (local.get $at)))

@@ -17,10 +17,10 @@ export interface Segment {
   readonly agentLimit: number;
   readonly slotLimit: number;
   readonly indexLimit: number;
-  /** How often a contended acquire looks at the word before it queues. */
-  readonly spinRounds: number;
-  /** How often a queued waiter is woken in vain before it asks for the lock to be handed over. */
-  readonly patience: number;
+  /** How long a contended acquire looks at the word before it queues. */
+  readonly spinMs: number;
+  /** A queued waiter that is woken in vain after that time asks for the lock to be handed over. */
+  readonly patienceMs: number;
   /** A blocked thread wakes this often to see whether the owner still lives; `Infinity`: never. */
   readonly patrolMs: number;
   /** Called then, with the owner's agent id. May run a recovery. */

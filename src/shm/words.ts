@@ -15,8 +15,11 @@ export interface SharedWords {
    * after it, which the winner alone may now write. Returns that count, the fencing token, or 0 if the word was another.
    */
   claim(at: number, expected: number, next: number): number;
-  /** Reads until the bits of `mask` are 0 or `own`, at most `rounds` times; returns the last value. */
-  spin(at: number, mask: number, own: number, rounds: number): number;
+  /**
+   * Looks at a lock word until the bits `busy` are 0, and then claims it by adding the bits `next`, and counts one more contended
+   * acquisition. Looks at most `rounds` times. Returns the fencing token, or 0.
+   */
+  claimSpinning(at: number, busy: number, next: number, rounds: number): number;
   /** Sleeps while the word is `expected`, at most `timeoutMs` (`Infinity`: no limit). */
   wait(at: number, expected: number, timeoutMs: number): 'ok' | 'not-equal' | 'timed-out';
   /** The same for the event loop; `undefined` if the word is another already. Never has a limit, can not be taken back. */

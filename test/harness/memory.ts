@@ -56,7 +56,7 @@ export class Memory {
     if ((this.#holdsNumber.get(at) ?? isNumber) !== isNumber) throw new Error(`address ${at} is used as a word and as a number`);
     this.#holdsNumber.set(at, isNumber);
     state.cell = this.#rows.cellOf(at);
-    const isRead = kind === 'load' || kind === 'spin' || kind === 'loadNumber';
+    const isRead = kind === 'load' || kind === 'loadNumber';
     const writer = isRead ? writerOf?.(at) : undefined;
     state.isStep = !(writer === 'nobody' || writer === state.root.thread || (isPlain && plainData === 'folded'));
   }
@@ -68,7 +68,6 @@ export class Memory {
     const before = this.#rows.get(row, cell);
     switch (kind) {
       case 'load':
-      case 'spin':
       case 'loadNumber':
       case 'ghostGet':
         return before;
@@ -115,7 +114,6 @@ export class Memory {
         this.#list.notify(row, at, 1);
         return 0;
       case 'load':
-      case 'spin':
       case 'loadNumber':
       case 'store':
       case 'storeNumber':

@@ -47,7 +47,13 @@ export function wordsFor(ask: Ask): ModelWords {
       const before = ask('claim', wordAt(at), int32(expected), int32(next));
       return before === expected ? ask('count', numberAt(at + 8)) : 0;
     },
-    spin: (at) => ask('spin', wordAt(at)),
+    claimSpinning(at, busy, next) {
+      // By `this`: a scenario may keep an eye on each of the two. It looks once, for a model has no use for a second look.
+      const value = this.load(at);
+      const token = value & busy ? 0 : this.claim(at, value, value | next);
+      if (token !== 0) ask('count', numberAt(at + 32));
+      return token;
+    },
     wait: (at, expected, timeoutMs) => waitOutcomes[ask('wait', wordAt(at), int32(expected), limit(timeoutMs))]!,
     waitAsync(at, expected) {
       const registration = ask('waitAsync', wordAt(at), int32(expected));
@@ -115,7 +121,6 @@ export function undisturbedWords(read: (at: number) => number, write: (at: numbe
   return wordsFor((kind, at, a = 0, b = 0) => {
     switch (kind) {
       case 'load':
-      case 'spin':
       case 'loadNumber':
         return read(at);
       case 'store':

@@ -77,7 +77,6 @@ function textOf(scenario: Scenario, { kind, at, a, b, name }: Request, before: n
   const seen = before === undefined ? '' : ` → ${show(before)}`;
   switch (kind) {
     case 'load':
-    case 'spin':
     case 'loadNumber':
     case 'count':
       return `${kind} ${where}${seen}`;

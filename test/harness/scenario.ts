@@ -132,7 +132,7 @@ export interface Scenario {
 }
 
 export type RequestKind =
-  | 'load' | 'store' | 'add' | 'exchange' | 'compareExchange' | 'claim' | 'count' | 'spin'
+  | 'load' | 'store' | 'add' | 'exchange' | 'compareExchange' | 'claim' | 'count'
   | 'wait' | 'waitAsync' | 'notify' | 'notifyOne' | 'loadNumber' | 'storeNumber'
   | 'choose' | 'pause' | 'exited' | 'hasExited' | 'respawn' | 'settled' | 'stuck'
   | 'ghostGet' | 'ghostSet' | 'ghostAdd';

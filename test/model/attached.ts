@@ -127,7 +127,7 @@ export function scenery(setting: Setting): Pick<Scenario, 'setup' | 'nameOf' | '
   const addresses = addressesOf(segmentOf({} as SharedWords, setting));
   const opaque = isField(
     addresses,
-    'slot.token', 'slot.ownerDeaths', 'slot.deathAt', 'slot.deathThread',
+    'slot.token', 'slot.contended', 'slot.ownerDeaths', 'slot.deathAt', 'slot.deathThread',
     'agent.wantsSince', 'agent.wantsToken', 'agent.kernelThread',
   );
   const isConstant = isField(

@@ -13,13 +13,13 @@ const MAILBOX = agent.fields.mailbox.at;
 const TICKET = agent.fields.ticket.at;
 
 /** For the bodies of mutex scenarios. `self`: the agent, or 0 for a thread that is none. */
-export function liveVariables(segment: Segment, self: number, patience: number): NonNullable<ThreadPlan['merge']> {
+export function liveVariables(segment: Segment, self: number): NonNullable<ThreadPlan['merge']> {
   const lock = firstSlot(segment);
   const high = segment.header + header.fields.agentHigh.at;
   const parkWord = agentAt(segment, self) + PARK;
   const mailbox = agentAt(segment, self) + MAILBOX;
 
-  /** Of `acquireQueued`: how often it was woken, and whether its time is up. */
+  /** Of `acquireQueued`: whether it was woken, and whether its time is up. */
   const wakesOf = (history: readonly Recorded[]): string => {
     let wakes = 0;
     let expired = false;
@@ -31,7 +31,7 @@ export function liveVariables(segment: Segment, self: number, patience: number):
         expired = true;
       }
     }
-    return `${Math.min(wakes, patience + 1)} ${expired}`;
+    return `${wakes > 0} ${expired}`;
   };
 
   const last = (history: readonly Recorded[], at: number): number | undefined =>
@@ -52,7 +52,7 @@ export function liveVariables(segment: Segment, self: number, patience: number):
   };
 
   return (next: Request, history: readonly Recorded[], place: Place): string | undefined => {
-    if (!['load', 'spin', 'add', 'notify'].includes(next.kind)) return undefined;
+    if (!['load', 'add', 'notify'].includes(next.kind)) return undefined;
     const within = new Set(place.map((frame) => frame.slice(0, frame.indexOf(':'))));
     const live: unknown[] = [];
     if (self === 0) live.push(history.find(({ request }) => request.kind === 'exited')?.result);

@@ -44,8 +44,8 @@ export interface Plan {
 
 export interface MutexRow extends Row<Plan> {
   readonly fairness?: 'fifo';
-  /** Wakes in vain before a waiter asks for the hand-over; 0 unless told. */
-  readonly patience?: number;
+  /** 0, as unless told: a waiter that is woken in vain asks for the hand-over; `Infinity`: it never does. */
+  readonly patienceMs?: 0 | typeof Infinity;
   readonly others?: readonly ('cancels' | 'closes')[];
   /** An owner has died before the beginning. */
   readonly begins?: 'inconsistent';
@@ -76,15 +76,15 @@ const CANCELLED = 0;
 export function mutexScenario(modules: Modules, row: MutexRow): Scenario {
   const scenario = scenarioOf(castOf(modules, row), row);
   if (row.reduction === undefined) return scenario;
-  const { agents, patience = 0 } = row;
+  const { agents } = row;
   const empty = smallSegment({} as never, { agents: agents.length });
-  const threads = scenario.threads.map((plan, thread) => ({ ...plan, merge: liveVariables(empty, thread < agents.length ? thread + 1 : 0, patience) }));
+  const threads = scenario.threads.map((plan, thread) => ({ ...plan, merge: liveVariables(empty, thread < agents.length ? thread + 1 : 0) }));
   return { ...scenario, threads };
 }
 
 function castOf(modules: Modules, row: MutexRow): Cast<Plan> {
   const { raw, queue, park } = modules;
-  const size = { agents: row.agents.length, patience: row.patience ?? 0 };
+  const size = { agents: row.agents.length, patienceMs: row.patienceMs ?? 0 };
   const empty = smallSegment({} as never, size);
   const addresses = addressesOf(empty);
   const isConstant = isField(addresses, 'slot.kind', 'header.agentHigh');
@@ -119,7 +119,7 @@ function castOf(modules: Modules, row: MutexRow): Cast<Plan> {
     nameOf: (at) => addresses.get(at)?.name ?? (at === cancelWord ? 'cancelled' : undefined),
     describe: (at, value) => describeValue(addresses.get(at), value),
     // Nothing here decides by them.
-    opaque: isField(addresses, 'slot.token', 'agent.wantsSince', 'agent.wantsToken'),
+    opaque: isField(addresses, 'slot.token', 'slot.contended', 'agent.wantsSince', 'agent.wantsToken'),
     writerOf: (at) => (isConstant(at) ? 'nobody' : isOwn(at) ? addresses.get(at)!.record - 1 : undefined),
     agent: (plan, thread) => ({
       rounds: plan.rounds ?? 1,
@@ -240,13 +240,14 @@ class Caller {
     this.#context.assert(isExpected === true, `told ${result}`);
   }
 
-  /** As `acquireContended` of src/locks. */
+  /** As `Mutex.lock` and `acquireContended` of src/locks. */
   #block(by: 'block' | 'spin'): number {
     const { raw } = this.#modules;
-    const token = raw.tryAcquire(this.#segment.words, this.#at, this.#self);
+    const { words } = this.#segment;
+    const token = raw.tryAcquire(words, this.#at, this.#self) || (by === 'spin' ? raw.trySpinning(words, this.#at, this.#self) : 0);
     if (token !== 0) return token;
     if (by === 'spin') {
-      const spun = raw.acquireSpinning(this.#segment, this.#at, this.#self, this.#inconsistent);
+      const spun = raw.attemptSpinning(this.#segment, this.#at, this.#self, this.#inconsistent, 0);
       if (spun !== raw.BUSY) return spun;
     }
     const { limited, cancellable } = this.#plan;
@@ -367,6 +368,7 @@ function noteWord(context: Context, row: MutexRow, word: number): void {
   const owns = thread < row.agents.length && (word & OWNER) === thread + 1 && !(word & HANDED);
   if (owns && !(inside & bit)) {
     context.assert(inside === 0, 'exclusion violated');
+    context.assert(!(word & CLOSED), 'acquires what is closed');
     const isTold = (word & DIED) !== 0;
     context.assert(isTold === isUntold(ghost, row), isTold ? 'told of a death that was told before' : 'an owner died, and the next one was not told');
     context.assert(!isTold || !row.agents[thread]!.refuses, 'took what it refuses');

@@ -32,6 +32,7 @@ const rows: readonly CostlyRow[] = [
   { name: '2 × 1 beside a newcomer', agents: [once, once, newcomer], reduction: 'merged' },
   { name: '2 × 1 beside one who attempts, a time-out', agents: [once, limited, attempting], reduction: 'merged', only: 'full' },
   { name: '3 × 1, cancelled', agents: [once, cancellable, cancellable], others: ['cancels'], reduction: 'merged', only: 'full' },
+  { name: '2 + 1 + 1, a time-out, cancelled', agents: [twice, limited, cancellable], others: ['cancels'], reduction: 'merged', only: 'full' },
   { name: 'held for ever, cancelled', agents: [holding, cancellable, cancellable], others: ['cancels'], reduction: 'merged', only: 'full' },
   { name: 'held for ever, one is cancelled', agents: [holding, cancellable], others: ['cancels'], reduction: 'merged' },
   { name: 'held for ever, then closed', agents: [holding, once], others: ['closes'], reduction: 'merged' },
@@ -66,15 +67,15 @@ const rows: readonly CostlyRow[] = [
   { name: '2 + 1 + 1, a death', agents: [twice, once, once], deaths: 1, reduction: 'merged', only: 'full' },
 ];
 
-const modes: readonly (Pick<MutexRow, 'fairness' | 'patience'> & { readonly mode: string })[] = [
-  { mode: 'eventual, patience 0' },
-  { mode: 'eventual, patience 1', patience: 1 },
+const modes: readonly (Pick<MutexRow, 'fairness' | 'patienceMs'> & { readonly mode: string })[] = [
+  { mode: 'eventual, impatient' },
+  { mode: 'eventual, patient', patienceMs: Infinity },
   { mode: 'fifo', fairness: 'fifo' },
 ];
 
 describe.each(modes)('every schedule, $mode', ({ mode, ...settings }) => {
   // Where the second mode differs it is between the other two.
-  const costly = (row: CostlyRow): CostlyRow => (settings.patience === 1 && row.agents.length > 2 ? { ...row, only: 'full' } : row);
+  const costly = (row: CostlyRow): CostlyRow => (settings.patienceMs === Infinity && row.agents.length > 2 ? { ...row, only: 'full' } : row);
   testRows(rows.map(costly), (row) => mutexScenario(production, { ...row, ...settings, name: `${row.name} (${mode})` }));
 });
 
@@ -101,8 +102,9 @@ const PARK = 'src/park/park.ts';
 const two: MutexRow = { name: '2 × 1', agents: [once, once] };
 const three: MutexRow = { name: '3 × 1', agents: [once, once, once], reduction: 'merged' };
 const timed: MutexRow = { name: '3 × 1, a time-out', agents: [once, limited, once], reduction: 'merged' };
+const handedWhileAsked: MutexRow = { name: '2 + 1 + 1, a time-out, cancelled', agents: [twice, limited, cancellable], others: ['cancels'], reduction: 'merged' };
 const fifoTimed: MutexRow = { ...timed, fairness: 'fifo' };
-const besideNewcomer: MutexRow = { name: 'beside a newcomer', agents: [once, limited, once, newcomer], patience: 9, reduction: 'merged' };
+const besideNewcomer: MutexRow = { name: 'beside a newcomer', agents: [once, limited, once, newcomer], patienceMs: Infinity, reduction: 'merged' };
 const deadly: MutexRow = { name: '2 × 1, a death', agents: [once, once], deaths: 1 };
 const fifoDeadly: MutexRow = { name: '3 × 1, fifo, a death', agents: [once, once, once], fairness: 'fifo', deaths: 1, reduction: 'merged' };
 const fifoDeadlyTimed: MutexRow = { ...fifoDeadly, name: '3 × 1, fifo, a death, a time-out', agents: [once, limited, once] };
@@ -125,12 +127,12 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
   { name: 'release stores', find: 'if (words.compareExchange(slotAddress, word, 0) !== word) continue;', replace: 'words.store(slotAddress, 0);', caughtBy: closed },
   { name: 'tryRelease stores', find: 'return words.compareExchange(slotAddress, self, 0) === self;', replace: 'words.store(slotAddress, 0); return true;', caughtBy: two },
   { name: 'ask stores', find: 'words.compareExchange(slotAddress, word, word | flags) === word', replace: '(words.store(slotAddress, word | flags), true)', caughtBy: two },
-  { name: 'a wake is taken for the lock', find: '        else wakes++;\n', replace: '        else return 1;\n', caughtBy: two },
-  { name: 'a queued taker drops WAITERS', find: 'let result = attempt(words, slotAddress, self, inconsistent, WAITERS);', replace: 'let result = attempt(words, slotAddress, self, inconsistent, 0);', caughtBy: three },
+  { name: 'a wake is taken for the lock', find: '        else wasWoken = true;\n', replace: '        else return 1;\n', caughtBy: two },
+  { name: 'a queued taker drops WAITERS', find: '} else result = attempt(words, slotAddress, self, inconsistent, WAITERS);', replace: '} else result = attempt(words, slotAddress, self, inconsistent, 0);', caughtBy: three },
   {
     name: 'a queued taker that has spun drops WAITERS',
-    find: 'spin(segment, slotAddress, self)) {\n      result = attempt(words, slotAddress, self, inconsistent, WAITERS);',
-    replace: 'spin(segment, slotAddress, self)) {\n      result = attempt(words, slotAddress, self, inconsistent, 0);',
+    find: 'attemptSpinning(segment, slotAddress, self, inconsistent, WAITERS);',
+    replace: 'attemptSpinning(segment, slotAddress, self, inconsistent, 0);',
     caughtBy: besideNewcomer,
   },
   { name: 'the wakes are read too late', find: 'park(segment, self, seen, deadline, owner)', replace: 'park(segment, self, wakesOf(segment, self), deadline, owner)', caughtBy: two },
@@ -165,7 +167,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
     name: 'only the word that was handed is taken back',
     find: 'if ((word & OWNER) !== heir || !(word & HANDED)) return false;',
     replace: 'if (word !== (heir | HANDED | WAITERS)) return false;',
-    caughtBy: fifoDeadly,
+    caughtBy: handedWhileAsked,
   },
   { name: 'what is taken back has lost its flags', find: '(word & ~(OWNER | HANDED)) | self', replace: 'self', caughtBy: fifoTimed },
   { name: 'the row of the heir is not looked at', find: 'if (isBlockedOn(segment, slotAddress, heir)) {', replace: 'if (true) {', caughtBy: fifoTimed },
@@ -174,6 +176,8 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
   { name: 'release of inconsistent data wakes nobody', find: '      wakeAll(segment, slotAddress);\n      return true;', replace: '      return true;', caughtBy: kept },
   { name: 'a taker clears DIED', find: 'self | flags | (word & DIED)', replace: 'self | flags', caughtBy: deadly },
   { name: 'inconsistent data is taken by who refuses it', find: '    if (word & DIED & ~inconsistent) return INCONSISTENT;\n', replace: '', caughtBy: refused },
+  { name: 'inconsistent data is taken in passing', find: 'const TAKEN = OWNER | DIED | CLOSED;', replace: 'const TAKEN = OWNER | CLOSED;', caughtBy: { ...refused, agents: [once, { ...spinning, refuses: true }, refusing] } },
+  { name: 'a closed lock is taken in passing', find: 'const TAKEN = OWNER | DIED | CLOSED;', replace: 'const TAKEN = OWNER | DIED;', caughtBy: { ...closed, agents: [spinning, once] } },
   { name: 'release clears DIED', find: 'if (word & (DIED | CLOSED)) {', replace: 'if (word & CLOSED) {', caughtBy: kept },
   { name: 'declaring stores', find: 'words.compareExchange(slotAddress, word, word & ~DIED) === word', replace: '(words.store(slotAddress, word & ~DIED), true)', caughtBy: { ...deadly, name: '3 × 1, a death, one spins', agents: [once, spinning, once], reduction: 'merged' } },
   { name: 'recovery drops DIED', find: '(word & CLOSED) | DIED', replace: 'word & CLOSED', caughtBy: deadly },

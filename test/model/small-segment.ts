@@ -6,19 +6,19 @@ import type { SharedWords } from '../../src/shm/words.js';
 export interface Size {
   readonly agents: number;
   readonly slots?: number;
-  readonly patience?: number;
+  readonly patienceMs?: number;
 }
 
 /** The same addresses for all words, so it may be made anew in each body. */
-export function smallSegment(words: SharedWords, { agents, slots = 1, patience = 0 }: Size): Segment {
+export function smallSegment(words: SharedWords, { agents, slots = 1, patienceMs = 0 }: Size): Segment {
   const limits = { agentLimit: agents, slotLimit: slots };
   return {
     words,
     header: 0,
     ...limits,
     ...placeRegions(0, limits),
-    spinRounds: 1,
-    patience,
+    spinMs: 0,
+    patienceMs,
     patrolMs: Infinity,
     patrol: () => {},
   };
