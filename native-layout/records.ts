@@ -159,7 +159,8 @@ export const slot = record({
     since: { at: 16, type: 'f64', means: 'when the hold `sinceToken` began, ms on the shared clock; unset for a hold that did not have to sleep first', writers: 'the owner' },
     sinceToken: { at: 24, type: 'f64', means: '`token` of the hold that `since` speaks of', writers: 'the owner, after `since`' },
     contended: { at: 32, type: 'f64', means: 'acquisitions that found the lock taken, or inconsistent', writers: 'the owner, as part of acquiring' },
-    reserved0: { at: 40, type: 'bytes', length: 32, means: 'unused', writers: 'nobody' },
+    done: { at: 40, type: 'i32', means: 'of a once: 1 as soon as its function has returned', writers: 'the owner' },
+    reserved0: { at: 44, type: 'bytes', length: 28, means: 'unused', writers: 'nobody' },
     waitMsSum: { at: 72, type: 'f64', means: 'time that acquisitions slept, ms', writers: 'the owner' },
     waitMsMax: { at: 80, type: 'f64', means: 'longest of them, ms', writers: 'the owner' },
     timeouts: { at: 88, type: 'i32', means: 'acquisitions given up because of their deadline', writers: 'waiters, by atomic add' },
@@ -186,7 +187,7 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
@@ -243,4 +244,4 @@ export const DIED = mask(word.died);
 export const CLOSED = mask(word.closed);
 
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1 } as const;
+export const primitives = { mutex: 1, once: 2 } as const;

@@ -2,6 +2,7 @@ export { isLockError, LockError, type LockErrorCode, type LockReport } from './c
 export type { AcquireAsyncOptions, AcquireOptions, CancelSource, Guard, Lock, LockKind, LockMode, OwnerDeath } from './contract/lock.js';
 export type { CancelToken } from './locks/cancel-token.js';
 export type { Mutex, MutexGuard } from './locks/mutex.js';
+export type { Once } from './locks/once.js';
 export type { HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
 export {
   getLockManager,
@@ -9,6 +10,7 @@ export {
   type LockStatus,
   type ManagerOptions,
   type MutexOptions,
+  type OnceOptions,
   type SharedManager,
 } from './manager/manager.js';
 export type { LockStatistics, ModeStatistics } from './manager/statistics.js';

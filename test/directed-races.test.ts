@@ -68,7 +68,7 @@ describe('crowds', () => {
     const comeAndGo = async (): Promise<void> => {
       while (made < 300) {
         const ends = ['idle', 'finish', 'exit', 'terminate'][made++ % 4];
-        const worker = new Worker(new URL('./storm/churn-worker.mjs', import.meta.url), { workerData: { ends } });
+        const worker = new Worker(new URL('./storm/churn-worker.cjs', import.meta.url), { workerData: { ends } });
         if (ends === 'terminate') worker.once('message', () => void worker.terminate());
         await new Promise((resolve) => worker.once('exit', resolve));
       }

@@ -18,6 +18,7 @@ const manager = LockManager.create({ blockingOnMain: 'allow' });
 const token = manager.cancelToken();
 const { signal } = new AbortController();
 const rebuild = async () => {};
+const shared = new Int32Array(new SharedArrayBuffer(4));
 const balance = new Int32Array(2);
 `;
 

@@ -1,12 +1,13 @@
 import { slot } from '../../native-layout/index.js';
 import { FIRST_BUCKET_MS, WAIT_BUCKETS } from '../locks/waits.js';
+import { kindOf } from '../registry/registry.js';
 import { type Segment, slotAt } from '../shm/segment.js';
 
 const word = slot.fields;
 
 /**
  * Counts since the lock was made. `totalAcquisitions` is exact, whichever threads acquired and whether they live; a thread that dies
- * between acquiring and counting a wait is missing in the others.
+ * between acquiring and counting is missing in the others.
  */
 export interface ModeStatistics {
   readonly totalAcquisitions: number;
@@ -51,7 +52,7 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
     waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
     waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
   };
-  return { kind: 'mutex', locks: { exclusive }, ownerDeaths: words.load(at + word.ownerDeaths.at) };
+  return { kind: kindOf(segment, slotNumber).kind, locks: { exclusive }, ownerDeaths: words.load(at + word.ownerDeaths.at) };
 }
 
 function percentile(buckets: readonly number[], total: number, share: number, max: number): number {

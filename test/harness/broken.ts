@@ -12,9 +12,9 @@ export const bare: readonly Change[] = [noPatrol, noThreadList];
 export const broken = {
   /** As the Linux kernel does for its robust futexes. */
   sweepsOnlyAfterOwners: [
-    { find: /(function repairAfter\([^)]*\)\{)/, put: '$1let owned=false;' },
-    { find: /if\((recover\(segment,\w+,dead\))\)/, put: 'if($1&&(owned=true))' },
-    { find: /if\(id===dead\)continue/, put: 'if(id===dead||!owned)continue' },
+    { find: /(function repairAfter\([^)]*\)\{)/, put: '$1globalThis.owned=false;' },
+    { find: /if\(!recover\(segment,\w+,dead\)\)return false;/, put: '$&globalThis.owned=true;' },
+    { find: /if\(id===dead\)continue/, put: 'if(id===dead||!globalThis.owned)continue' },
   ],
   releasesWithoutWake: [{ find: /if\(\w+&WAITERS\)wakeNext\(segment,\w+\);/, put: '' }],
   recoversNever: [{ find: /#onThreadEnd\(ended\)\{/, put: '$&return;' }],
@@ -24,7 +24,10 @@ export const broken = {
   marksKinLate: [{ find: /if\(markChildren\(segment,id\)\)marked=true/, put: '' }],
   tellsNobody: [{ find: /(compareExchange\(\w+,\w+,\w+&CLOSED)\|DIED\)/, put: '$1)' }],
   tellsTwice: [{ find: /(function declareConsistent\([^)]*\)\{)/, put: '$1return true;' }],
-  letsTwoIn: [{ find: /if\(owner!==0&&owner!==self\)return BUSY;/, put: '' }],
-  keepsRecords: [{ find: /(words\.store\((\w+)\+KERNEL_THREAD,0\);words\.store\(\w+\+CLAIM,)0\)/, put: '$1words.load($2+CLAIM)&~DEAD)' }],
+  letsTwoIn: [
+    { find: /if\(owner!==0&&owner!==self\)return BUSY;/, put: '' },
+    { find: /TAKEN=OWNER\|DIED\|CLOSED;/, put: 'TAKEN=DIED|CLOSED;' },
+  ],
+  keepsRecords: [{ find: /(words\.store\(\w+\+KERNEL_THREAD,0\);words\.store\((\w+\+CLAIM\d*),)0\)/, put: '$1words.load($2)&~DEAD)' }],
   neverPatrols: [noPatrol],
 } as const satisfies Record<string, readonly Change[]>;

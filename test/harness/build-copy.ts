@@ -29,15 +29,18 @@ export class BuildCopy {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #apply({ find, put }: Change): void {
-    const files = readdirSync(join(this.folder, 'dist')).filter((file) => file.endsWith('.js'));
-    let count = 0;
-    for (const file of files) {
-      const path = join(this.folder, 'dist', file);
-      const text = readFileSync(path, 'utf8');
-      count += [...text.matchAll(new RegExp(find, 'g'))].length;
-      writeFileSync(path, text.replace(find, put));
+  #apply(change: Change): void {
+    for (const format of ['.js', '.cjs']) {
+      const files = readdirSync(join(this.folder, 'dist')).filter((file) => file.endsWith(format));
+      const count = files.reduce((sum, file) => sum + replaceIn(join(this.folder, 'dist', file), change), 0);
+      if (count !== 1) throw new Error(`${change.find} is ${count} times in the built package (${format}), not once`);
     }
-    if (count !== 1) throw new Error(`${find} is ${count} times in the built package, not once`);
   }
+}
+
+/** How often it was there. */
+function replaceIn(path: string, { find, put }: Change): number {
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(path, text.replace(find, put));
+  return [...text.matchAll(new RegExp(find, 'g'))].length;
 }

@@ -36,6 +36,7 @@ export async function expectCaught<Modules>(
   for (const scenario of scenariosOf(await mutant.load())) {
     const result = explore(scenario, limits);
     if (result.fault) {
+      if (/^threw (Reference|Syntax)Error/.test(result.fault.message)) throw new Error(`mutant '${mutant.name}' is no program: ${result.fault.message}`);
       checkReplay(scenario, result.fault);
       return result;
     }

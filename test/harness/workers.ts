@@ -51,6 +51,11 @@ export interface Operations {
   isCancelled(token: CancelSource): boolean;
   /** Sets `gate[0]`, then holds the lock nearly all the time until `gate[1]` is set. */
   hammer(lock: string, gate: Int32Array): void;
+  /** Of `once`: appends `entry` to `log`, and then the thread that died before it, negative. */
+  runOnce(name: string, log: Int32Array, entry: number, outcome?: 'dies' | 'throws' | 'is asynchronous'): boolean;
+  runOnceAsync(name: string, log: Int32Array, entry: number): boolean;
+  /** Begins to acquire a lock that is held, and is ended from outside, without `finally`, after that time. */
+  breakOff(lock: string, afterMs: number): void;
   /** Sets `gate[0]` and blocks the thread until another one sets `gate[1]` and notifies it. */
   stall(gate: Int32Array): void;
   /** Has `Date.now()` of this thread jump by that much more at each call. */

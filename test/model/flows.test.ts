@@ -2,11 +2,12 @@ import { describe } from 'vitest';
 import * as park from '../../src/park/park.js';
 import * as queue from '../../src/raw/queue.js';
 import * as raw from '../../src/raw/mutex.js';
+import * as slots from '../../src/raw/slots.js';
 import { type Mutation, mutate } from '../harness/mutants.js';
 import { type Costly, testMerging, testMutants, testRows } from './bounds.js';
 import { type Modules, mutexScenario, type MutexRow, type Plan } from './mutex-cast.js';
 
-const production: Modules = { raw, queue, park };
+const production: Modules = { raw, queue, park, slots };
 
 const blocked: Plan = {};
 const flow: Plan = { by: 'flow' };
@@ -102,7 +103,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
   { name: 'a record keeps the mark of its last agent', file: PARK, find: 'for (const at of [agentAt(segment, self) + PARK, agentAt(segment, self) + MAILBOX])', replace: 'for (const at of [agentAt(segment, self) + PARK])', caughtBy: anew },
 ];
 
-const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ raw: 'src/raw/mutex.ts', queue: QUEUE, park: PARK }, mutations);
+const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ raw: 'src/raw/mutex.ts', queue: QUEUE, park: PARK, slots: 'src/raw/slots.ts' }, mutations);
 
 // Not listed, since nothing goes wrong: a flow that takes the lock without WAITERS, one that withdraws without `leave`, and an
 // `isAwaited` that looks at threads only. Whoever wakes a flow wakes all of them and the first thread too.

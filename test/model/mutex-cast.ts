@@ -7,6 +7,7 @@ import { agent as agentRecord, CLOSED, DIED, HANDED, mask, OWNER, slot, STARVED,
 import type * as parking from '../../src/park/park.js';
 import type * as mutex from '../../src/raw/mutex.js';
 import type * as queues from '../../src/raw/queue.js';
+import type * as slots from '../../src/raw/slots.js';
 import { agentAt, cellAt, type Segment } from '../../src/shm/segment.js';
 import { addressesOf, describeValue, isField } from '../harness/addresses.js';
 import { type Cast, type Row, scenarioOf } from '../harness/cast.js';
@@ -18,6 +19,7 @@ export interface Modules {
   readonly raw: typeof mutex;
   readonly queue: typeof queues;
   readonly park: typeof parking;
+  readonly slots: typeof slots;
 }
 
 /** What one agent does in each of its rounds: it acquires, releases if it got the lock, and is content with whatever else it is told. */
@@ -46,6 +48,8 @@ export interface MutexRow extends Row<Plan> {
   readonly fairness?: 'fifo';
   /** 0, as unless told: a waiter that is woken in vain asks for the hand-over; `Infinity`: it never does. */
   readonly patienceMs?: 0 | typeof Infinity;
+  /** So many waits of each round may end with a patrol. Not with a reduction. */
+  readonly patrols?: number;
   readonly others?: readonly ('cancels' | 'closes')[];
   /** An owner has died before the beginning. */
   readonly begins?: 'inconsistent';
@@ -119,13 +123,13 @@ function castOf(modules: Modules, row: MutexRow): Cast<Plan> {
     nameOf: (at) => addresses.get(at)?.name ?? (at === cancelWord ? 'cancelled' : undefined),
     describe: (at, value) => describeValue(addresses.get(at), value),
     // Nothing here decides by them.
-    opaque: isField(addresses, 'slot.token', 'slot.contended', 'agent.wantsSince', 'agent.wantsToken'),
+    opaque: isField(addresses, 'slot.token', 'slot.contended', 'slot.ownerDeaths', 'slot.deathThread', 'slot.deathAt', 'agent.claim', 'agent.wantsSince', 'agent.wantsToken'),
     writerOf: (at) => (isConstant(at) ? 'nobody' : isOwn(at) ? addresses.get(at)!.record - 1 : undefined),
     agent: (plan, thread) => ({
       rounds: plan.rounds ?? 1,
       body(context, round) {
         const words = audited(context, row);
-        const segment = smallSegment(words, size);
+        const segment = patrolling(smallSegment(words, size), row.patrols ?? 0);
         if (context.life > 0 && round === 0) {
           context.ghost.set('died', context.ghost.get('died') & ~(1 << thread));
           park.resetSleep(segment, thread + 1);
@@ -159,15 +163,20 @@ function setUntold(ghost: Ghosts, row: MutexRow, untold: 0 | 1): void {
   ghost.set('turned', row.begins === 'inconsistent' ? 1 - untold : untold);
 }
 
+/** Where a wait may end by itself, it may do so again and again, without an end; so that is limited. */
+function patrolling(segment: Segment, patrols: number): Segment {
+  let left = patrols;
+  return Object.defineProperty({ ...segment }, 'patrolMs', { get: () => (left-- > 0 ? 1 : Infinity) });
+}
+
 /** As in src/raw/agents.ts, for one slot. */
-function recoverAfter({ raw, queue, park }: Modules, context: Context, row: MutexRow, segment: Segment, { thread }: Exit): void {
+function recoverAfter({ slots, queue, park }: Modules, context: Context, row: MutexRow, segment: Segment, { thread }: Exit): void {
   // The end of the other recoverer leaves nothing to repair.
   if (thread >= segment.agentLimit) return;
   const at = firstSlot(segment);
   const dead = thread + 1;
   queue.clearRow(segment, dead);
-  if (queue.hasFlows(segment, at, dead)) queue.clearCell(segment, at, dead);
-  if (raw.recover(segment, at, dead)) context.assert(isUntold(context.ghost, row), 'told of a death of no owner');
+  if (slots.recoverSlot(segment, at, dead, 0)) context.assert(isUntold(context.ghost, row), 'told of a death of no owner');
   for (let id = 1; id <= segment.agentLimit; id++) {
     if (id === dead) continue;
     park.unpark(segment, id);

@@ -2,11 +2,12 @@ import { describe } from 'vitest';
 import * as park from '../../src/park/park.js';
 import * as queue from '../../src/raw/queue.js';
 import * as raw from '../../src/raw/mutex.js';
+import * as slots from '../../src/raw/slots.js';
 import { type Mutation, mutate } from '../harness/mutants.js';
 import { type Costly, testMerging, testMutants, testRows } from './bounds.js';
 import { type Modules, mutexScenario, type MutexRow, type Plan } from './mutex-cast.js';
 
-const production: Modules = { raw, queue, park };
+const production: Modules = { raw, queue, park, slots };
 
 const once: Plan = {};
 const twice: Plan = { rounds: 2 };
@@ -67,6 +68,12 @@ const rows: readonly CostlyRow[] = [
   { name: '2 + 1 + 1, a death', agents: [twice, once, once], deaths: 1, reduction: 'merged', only: 'full' },
 ];
 
+const patrolled: readonly CostlyRow[] = [
+  { name: '2 × 1, patrols', agents: [once, once], patrols: 2 },
+  { name: '2 × 1, patrols, a death', agents: [once, once], patrols: 2, deaths: 1 },
+  { name: '3 × 1, patrols', agents: [once, once, once], patrols: 2, only: 'full' },
+];
+
 const modes: readonly (Pick<MutexRow, 'fairness' | 'patienceMs'> & { readonly mode: string })[] = [
   { mode: 'eventual, impatient' },
   { mode: 'eventual, patient', patienceMs: Infinity },
@@ -76,7 +83,7 @@ const modes: readonly (Pick<MutexRow, 'fairness' | 'patienceMs'> & { readonly mo
 describe.each(modes)('every schedule, $mode', ({ mode, ...settings }) => {
   // Where the second mode differs it is between the other two.
   const costly = (row: CostlyRow): CostlyRow => (settings.patienceMs === Infinity && row.agents.length > 2 ? { ...row, only: 'full' } : row);
-  testRows(rows.map(costly), (row) => mutexScenario(production, { ...row, ...settings, name: `${row.name} (${mode})` }));
+  testRows([...rows, ...patrolled].map(costly), (row) => mutexScenario(production, { ...row, ...settings, name: `${row.name} (${mode})` }));
 });
 
 const ordered: MutexRow = { name: '3 × 1, in order', agents: [once, once, once], fairness: 'fifo', checks: 'order', reduction: 'merged' };
@@ -111,6 +118,7 @@ const fifoDeadlyTimed: MutexRow = { ...fifoDeadly, name: '3 × 1, fifo, a death,
 const refused: MutexRow = { name: '3 × 1, a death, two refuse', agents: [once, refusing, refusing], deaths: 1, reduction: 'merged' };
 const kept: MutexRow = { name: '3 × 1, a death, nobody declares', agents: [silent, silent, refusing], deaths: 1, reduction: 'merged' };
 const closed: MutexRow = { name: '2 × 1, closed', agents: [once, once], others: ['closes'] };
+const passing: MutexRow = { name: '2 + 2 + 1, fifo, patrols', agents: [twice, twice, once], fairness: 'fifo', patrols: 2 };
 const fifoClosed: MutexRow = { ...closed, fairness: 'fifo' };
 const closedDeadly: MutexRow = { ...closed, name: '2 × 1, closed, a death', deaths: 1 };
 const cancelled: MutexRow = { name: '2 × 1, cancelled', agents: [once, cancellable], others: ['cancels'] };
@@ -128,7 +136,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
   { name: 'tryRelease stores', find: 'return words.compareExchange(slotAddress, self, 0) === self;', replace: 'words.store(slotAddress, 0); return true;', caughtBy: two },
   { name: 'ask stores', find: 'words.compareExchange(slotAddress, word, word | flags) === word', replace: '(words.store(slotAddress, word | flags), true)', caughtBy: two },
   { name: 'a wake is taken for the lock', find: '        else wasWoken = true;\n', replace: '        else return 1;\n', caughtBy: two },
-  { name: 'a queued taker drops WAITERS', find: '} else result = attempt(words, slotAddress, self, inconsistent, WAITERS);', replace: '} else result = attempt(words, slotAddress, self, inconsistent, 0);', caughtBy: three },
+  { name: 'a queued taker drops WAITERS', find: 'let result = attempt(words, slotAddress, self, inconsistent, WAITERS);', replace: 'let result = attempt(words, slotAddress, self, inconsistent, 0);', caughtBy: three },
   {
     name: 'a queued taker that has spun drops WAITERS',
     find: 'attemptSpinning(segment, slotAddress, self, inconsistent, WAITERS);',
@@ -169,7 +177,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
     replace: 'if (word !== (heir | HANDED | WAITERS)) return false;',
     caughtBy: handedWhileAsked,
   },
-  { name: 'what is taken back has lost its flags', find: '(word & ~(OWNER | HANDED)) | self', replace: 'self', caughtBy: fifoTimed },
+  { name: 'what is taken back has lost its flags', find: '(word & ~(OWNER | HANDED)) | self) === word', replace: 'self) === word', caughtBy: fifoTimed },
   { name: 'the row of the heir is not looked at', find: 'if (isBlockedOn(segment, slotAddress, heir)) {', replace: 'if (true) {', caughtBy: fifoTimed },
   { name: 'an heir owns before it has run', find: 'heir | HANDED | WAITERS', replace: 'heir | WAITERS', caughtBy: { ...two, fairness: 'fifo' } },
   { name: 'a lock that is handed over forgets who waits', find: 'heir | HANDED | WAITERS', replace: 'heir | HANDED', caughtBy: { ...two, fairness: 'fifo' } },
@@ -188,7 +196,13 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
   { name: 'close keeps HANDED', find: '(word & HANDED ? 0 : word) | CLOSED', replace: 'word | CLOSED', caughtBy: fifoClosed },
   { name: 'close wakes nobody', find: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }\n  wakeAll(segment, slotAddress);', replace: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }', caughtBy: { ...closed, name: 'closed while held', agents: [holding, once] } },
   { name: 'close wakes only the next', find: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }\n  wakeAll(segment, slotAddress);', replace: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }\n  wakeNext(segment, slotAddress);', caughtBy: { ...closed, name: '3 × 1, closed', agents: [once, once, once], reduction: 'merged' } },
-  { name: 'an interrupt is looked for only after a wake', find: 'else if (interrupt?.requested())', replace: 'else if (wakes > 0 && interrupt?.requested())', caughtBy: { ...cancelled, name: 'cancelled while held', agents: [holding, cancellable] } },
+  { name: 'an interrupt is looked for only after a wake', find: 'else if (interrupt?.requested())', replace: 'else if (wasWoken && interrupt?.requested())', caughtBy: { ...cancelled, name: 'cancelled while held', agents: [holding, cancellable] } },
+  {
+    name: 'the lock is taken from one who has accepted it',
+    find: 'return heirIn(word) === heir ?',
+    replace: 'return (word & OWNER) === heir ?',
+    caughtBy: passing,
+  },
   { name: 'sleep is not announced', file: PARK, find: 'words.add(at, ASLEEP) === seen ? words.wait(at, seen + ASLEEP, timeoutMs)', replace: '(words.add(at, ASLEEP), true) ? words.wait(at, seen, timeoutMs)', caughtBy: two },
   { name: 'sleeps on whatever it reads', file: PARK, find: 'words.add(at, ASLEEP) === seen ? words.wait(at, seen + ASLEEP, timeoutMs)', replace: '(seen = words.add(at, ASLEEP), true) ? words.wait(at, seen + ASLEEP, timeoutMs)', caughtBy: two },
   { name: 'sleep leaves its mark', file: PARK, find: "'not-equal';\n  words.add(at, -ASLEEP);", replace: "'not-equal';", caughtBy: two },
@@ -201,7 +215,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
 // Not listed, since nothing goes wrong: an `ask` that does not look for CLOSED or HANDED, since who closes or hands over wakes; a
 // release of inconsistent data that wakes only the next, since one that refuses passes the wake on; a recovery that takes the lock
 // from a living heir, which costs it its turn only.
-const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ raw: 'src/raw/mutex.ts', queue: 'src/raw/queue.ts', park: PARK }, mutations);
+const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ raw: 'src/raw/mutex.ts', queue: 'src/raw/queue.ts', park: PARK, slots: 'src/raw/slots.ts' }, mutations);
 
 describe('a mutant is caught', () => {
   testMutants(mutants, (modules, i) => mutexScenario(modules, mutations[i]!.caughtBy));

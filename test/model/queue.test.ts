@@ -2,11 +2,12 @@ import { describe } from 'vitest';
 import * as park from '../../src/park/park.js';
 import * as queue from '../../src/raw/queue.js';
 import * as raw from '../../src/raw/mutex.js';
+import * as slots from '../../src/raw/slots.js';
 import { type Mutation, mutate } from '../harness/mutants.js';
 import { type Costly, testMutants, testRows } from './bounds.js';
 import { type Modules, mutexScenario, type MutexRow, type Plan } from './mutex-cast.js';
 
-const production: Modules = { raw, queue, park };
+const production: Modules = { raw, queue, park, slots };
 
 const once: Plan = {};
 const limited: Plan = { limited: true };
@@ -64,7 +65,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
   { name: 'flows come after all threads', find: 'if (flow !== 0 && isOlder(flow, ticket)) return true;', replace: '', caughtBy: mixed },
 ];
 
-const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ queue: 'src/raw/queue.ts', raw: 'src/raw/mutex.ts', park: 'src/park/park.ts' }, mutations);
+const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ queue: 'src/raw/queue.ts', raw: 'src/raw/mutex.ts', park: 'src/park/park.ts', slots: 'src/raw/slots.ts' }, mutations);
 
 describe('a mutant is caught', () => {
   testMutants(mutants, (modules, i) => mutexScenario(modules, mutations[i]!.caughtBy));

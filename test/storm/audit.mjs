@@ -1,4 +1,4 @@
-import { locks } from './locks.mjs';
+import { locks } from './locks.cjs';
 
 /**
  * What must hold once all threads but this one have ended and every lock was acquired once more: notes violations in the shadow, and

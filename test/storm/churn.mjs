@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { LockManager } from 'holdfast';
 
-const workerFile = new URL('./churn-worker.mjs', import.meta.url);
+const workerFile = new URL('./churn-worker.cjs', import.meta.url);
 
 /** `count` threads come, lock and go, `workers` at a time, in a table with room for no more: every record must be given back. */
 export async function churn({ count, workers }) {

@@ -3,12 +3,12 @@ import { Worker } from 'node:worker_threads';
 import { getLockManager } from 'holdfast';
 import { Piscina } from 'piscina';
 import { audit } from './audit.mjs';
-import { Party } from './party.mjs';
-import { below, randomOf, weighted } from './random.mjs';
-import { Shadow } from './shadow.mjs';
+import { Party } from './party.cjs';
+import { below, randomOf, weighted } from './random.cjs';
+import { Shadow } from './shadow.cjs';
 
-const workerFile = new URL('./worker.mjs', import.meta.url);
-const taskFile = new URL('./task.mjs', import.meta.url).href;
+const workerFile = new URL('./worker.cjs', import.meta.url);
+const taskFile = new URL('./task.cjs', import.meta.url).href;
 /** A thread that has not met its fate by then is terminated instead. */
 const FATE_LIMIT_MS = 2_000;
 const LOOK_MS = 50;

@@ -4,8 +4,8 @@
  *
  * A thread's row is written by that thread alone, so it says at its death exactly how far it had come. `told` is the exception.
  */
-import { threadId } from 'node:worker_threads';
-import { locks } from './locks.mjs';
+const { threadId } = require('node:worker_threads');
+const { locks } = require('./locks.cjs');
 
 const TEXTS = 64;
 const TEXT_BYTES = 1024;
@@ -23,7 +23,7 @@ const lockWord = { mark: 0, left: 1, right: 2, completed: 3, entries: 4, gap: 5 
 const rowWord = { progress: 0, running: 1, fated: 2, parent: 3 };
 const callWord = { pending: 0, section: 1, leaving: 2, acquired: 3, done: 4, timeouts: 5, aborts: 6, told: 7 };
 
-export class Shadow {
+class Shadow {
   #words;
   #texts;
   #self;
@@ -176,3 +176,5 @@ export class Shadow {
     if (mark !== inside + 1) this.violation(`${name}: thread ${mark - 1} came in during the repair after ${inside}`);
   }
 }
+
+module.exports = { Shadow };

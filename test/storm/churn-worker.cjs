@@ -1,5 +1,5 @@
-import { parentPort, workerData } from 'node:worker_threads';
-import { getLockManager } from 'holdfast';
+const { parentPort, workerData } = require('node:worker_threads');
+const { getLockManager } = require('holdfast');
 
 const mutex = getLockManager('churn').mutex('churn');
 mutex.lock();

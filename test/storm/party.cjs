@@ -1,10 +1,10 @@
 /** What one thread does with the locks, everything noted in the shadow. */
-import { isLockError } from 'holdfast';
-import { end, unwinds } from './fate.mjs';
-import { locks } from './locks.mjs';
-import { below, weighted } from './random.mjs';
+const { isLockError } = require('holdfast');
+const { end, unwinds } = require('./fate.cjs');
+const { locks } = require('./locks.cjs');
+const { below, weighted } = require('./random.cjs');
 
-export class Party {
+class Party {
   #manager;
   #shadow;
   #random;
@@ -301,3 +301,5 @@ export class Party {
 function turnOfLoop() {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+module.exports = { Party };

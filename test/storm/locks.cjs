@@ -2,7 +2,7 @@
  * The locks of the storm, one of each kind. `tells`: how an acquirer learns of the death of the previous owner: its repair
  * function is called, the acquisition is refused until somebody mends by `acquireInconsistent`, or the guard carries it.
  */
-export const locks = [
+const locks = [
   { name: 'eventual', options: {}, tells: 'repair' },
   { name: 'fifo', options: { fairness: 'fifo' }, tells: 'repair' },
   { name: 'reentrant', options: { reentrant: true }, tells: 'repair' },
@@ -11,3 +11,5 @@ export const locks = [
   { name: 'release', options: { ownerDeath: 'release' }, tells: 'guard' },
   { name: 'release-fifo-reentrant', options: { ownerDeath: 'release', fairness: 'fifo', reentrant: true }, tells: 'guard' },
 ];
+
+module.exports = { locks };

@@ -1,5 +1,5 @@
 /** Numbers from 0 up to 1 that follow from the seed (mulberry32). */
-export function randomOf(seed) {
+function randomOf(seed) {
   let state = seed | 0;
   return () => {
     state = (state + 0x6d2b79f5) | 0;
@@ -10,12 +10,12 @@ export function randomOf(seed) {
 }
 
 /** A whole number from 0 up to `below`. */
-export function below(random, limit) {
+function below(random, limit) {
   return Math.floor(random() * limit);
 }
 
 /** One of `[weight, value]` pairs. */
-export function weighted(random, choices) {
+function weighted(random, choices) {
   let left = random() * choices.reduce((sum, [weight]) => sum + weight, 0);
   for (const [weight, value] of choices) {
     left -= weight;
@@ -23,3 +23,5 @@ export function weighted(random, choices) {
   }
   return choices.at(-1)[1];
 }
+
+module.exports = { randomOf, below, weighted };

@@ -1,17 +1,17 @@
 /** How a thread ends by itself. */
 
 /** Thrown by a thread that ends by an error that nobody catches. */
-export class Doomed extends Error {}
+class Doomed extends Error {}
 
 /** Thrown by a thread that ends by having nothing more to do. */
-export class Finished extends Error {}
+class Finished extends Error {}
 
 /** Whether the thread's own code still runs after that, on the way out. */
-export function unwinds(way) {
+function unwinds(way) {
   return way !== 'exit' && way !== 'oom';
 }
 
-export function end(way, manager) {
+function end(way, manager) {
   switch (way) {
     case 'exit':
       return process.exit(0);
@@ -32,3 +32,5 @@ function runOutOfMemory() {
   const kept = [];
   for (;;) kept.push({ text: String(kept.length), next: kept.at(-1) });
 }
+
+module.exports = { Doomed, Finished, unwinds, end };

@@ -1,19 +1,19 @@
-import { once } from 'node:events';
-import { threadId, Worker } from 'node:worker_threads';
-import { getLockManager } from 'holdfast';
-import { Finished } from './fate.mjs';
-import { Party } from './party.mjs';
-import { randomOf } from './random.mjs';
-import { Shadow } from './shadow.mjs';
+const { once } = require('node:events');
+const { threadId, Worker } = require('node:worker_threads');
+const { getLockManager } = require('holdfast');
+const { Finished } = require('./fate.cjs');
+const { Party } = require('./party.cjs');
+const { randomOf } = require('./random.cjs');
+const { Shadow } = require('./shadow.cjs');
 
 /** Takes part in the storm until it is over, or until this thread is. `nested`: what a worker of this worker is given. */
-export async function participate({ buffer, seed, parent, fate, nested }, { askForCancel, onRunning } = {}) {
+async function participate({ buffer, seed, parent, fate, nested }, { askForCancel, onRunning } = {}) {
   const shadow = new Shadow({ buffer });
   shadow.setRow('parent', parent + 1);
   const manager = getLockManager();
   const random = randomOf(seed);
   const party = new Party({ manager, shadow, random, mayBlock: true, fate, askForCancel });
-  const child = nested && new Worker(new URL('./worker.mjs', import.meta.url), { workerData: { ...nested, buffer, parent: threadId } });
+  const child = nested && new Worker(require.resolve('./worker.cjs'), { workerData: { ...nested, buffer, parent: threadId } });
   const childEnded = child && once(child, 'exit');
   shadow.setRow('running', 1);
   onRunning?.();
@@ -27,3 +27,5 @@ export async function participate({ buffer, seed, parent, fate, nested }, { askF
   await childEnded;
   if (random() < 0.5) await manager.close();
 }
+
+module.exports = { participate };

@@ -1,0 +1,2 @@
+/** The storm as a task of a Piscina pool. */
+module.exports = require('./participate.cjs').participate;
