@@ -39,7 +39,7 @@ function numbersOf(value: unknown): unknown {
 const library: Options = {
   ...shared,
   name: 'library',
-  entry: ['src/index.ts'],
+  entry: { index: 'src/index.ts', decorators: 'src/faces/decorators.ts', testing: 'src/faces/testing.ts' },
   outDir: 'dist',
   // `splitting` is left to its default: ES modules share chunks, CommonJS files stand alone.
   format: ['esm', 'cjs'],
@@ -61,4 +61,6 @@ function programs(folder: string): Options[] {
   return [{ ...shared, name: folder, entry, outDir: `${folder}/dist`, format: ['esm'], dts: false }];
 }
 
-export default defineConfig([library, ...programs('examples/orchestrator'), ...programs('bench')]);
+const examples = readdirSync('examples').map((folder) => `examples/${folder}`);
+
+export default defineConfig([library, ...examples.flatMap(programs), ...programs('bench')]);

@@ -110,6 +110,29 @@ test('import and require give the same API', () => {
   expect(imported['exports']).toHaveProperty('LockManager');
 });
 
+test.each([
+  ['holdfast/decorators', ['locked']],
+  ['holdfast/testing', ['expectNoLocksHeld']],
+])('%s is imported and required, and shares its managers with the core', (entry, names) => {
+  const printed = runAsUser(`
+    import { createRequire } from 'node:module';
+    import { getLockManager } from 'holdfast';
+    import * as imported from '${entry}';
+    const required = createRequire(import.meta.url)('${entry}');
+    const mutex = getLockManager().mutex('shared');
+    const take = ({ expectNoLocksHeld, locked }) => locked === undefined ? expectNoLocksHeld() : locked('shared')(() => 'entered', { kind: 'method', name: 'm' })();
+    const outcome = (api) => { try { return take(api) ?? 'free'; } catch (error) { return error.code ?? error.message.split('\\n')[0]; } };
+    const outcomes = () => [outcome(imported), outcome(required)];
+    const free = outcomes();
+    mutex.lock();
+    console.log(JSON.stringify({ names: [Object.keys(imported), Object.keys(required)], free, held: outcomes() }));
+  `);
+  const { names: found, free, held } = JSON.parse(printed) as { names: string[][]; free: string[]; held: string[] };
+  expect(found).toEqual([names, names]);
+  const [whenFree, whenHeld] = names.includes('locked') ? ['entered', 'ERR_LOCK_RECURSIVE'] : ['free', '1 lock is held or waited for'];
+  expect([free, held]).toEqual([[whenFree, whenFree], [whenHeld, whenHeld]]);
+});
+
 test('the ESM core does not grow unnoticed', () => {
   expect(sizeOf('dist/index.js')).toBeLessThanOrEqual(largestCore);
 });

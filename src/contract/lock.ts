@@ -52,11 +52,19 @@ export interface Guard extends Disposable, AsyncDisposable {
   release(): void;
 }
 
+/** @internal Under this key a lock says by what `lockAll` sorts. Two copies of the package must agree on it. */
+export const lockOrder: unique symbol = Symbol.for('holdfast.lockOrder');
+
 /** The one interface of every lock, whatever it is made of. */
 export interface Lock {
   readonly name: string;
   readonly kind: LockKind;
   readonly mode: LockMode;
+  /**
+   * @internal The same in every thread, for all handles and modes of one lock, and for no other lock. Those in shared memory begin
+   * with `0`, all others with `1`. A lock that has none is known by its name and kind.
+   */
+  readonly [lockOrder]?: string | undefined;
   /**
    * Blocks the calling thread until the lock is its own.
    *

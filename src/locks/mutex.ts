@@ -1,7 +1,7 @@
 import { CLOSED, DIED, HANDED, OWNER, slot } from '../../native-layout/index.js';
 import type { Hold } from '../agent/agent.js';
 import { LockError } from '../contract/errors.js';
-import type { AcquireAsyncOptions, AcquireOptions, Guard, Lock, OwnerDeath } from '../contract/lock.js';
+import { type AcquireAsyncOptions, type AcquireOptions, type Guard, type Lock, lockOrder, type OwnerDeath } from '../contract/lock.js';
 import * as raw from '../raw/mutex.js';
 import type { SharedWords } from '../shm/words.js';
 import { CancelInterrupt } from './cancel-token.js';
@@ -10,7 +10,7 @@ import { readDeath } from './deaths.js';
 import type { FlowQueue } from './flows.js';
 import { functionOf, optionsOf, signalOf, timeoutOf } from './options.js';
 import * as refusals from './refusals.js';
-import type { Site } from './site.js';
+import { orderOf, type Site } from './site.js';
 
 /** Mends the data that a dead owner may have left half-written. Runs under the lock. */
 export type Repair = (guard: MutexGuard, death: OwnerDeath) => void;
@@ -140,6 +140,11 @@ export class Mutex implements Lock {
     this.#reentrant = reentrant;
     this.#repair = repair;
     this.#flows = flows;
+  }
+
+  /** @internal */
+  get [lockOrder](): string {
+    return orderOf(this.#site);
   }
 
   acquire(options?: AcquireOptions): MutexGuard {

@@ -106,7 +106,8 @@ function hintFor(state: string, holder: HolderStatus | undefined): string {
   return holder.threadId === 0 ? 'the main thread holds it' : 'if the holder is stuck, look at what that thread does; if it is busy, its critical section is long';
 }
 
-function who({ threadId: id }: ThreadStatus): string {
+/** A thread as messages name it. */
+export function who({ threadId: id }: ThreadStatus): string {
   return id === 0 ? 'the main thread' : `worker ${id}`;
 }
 
@@ -114,7 +115,8 @@ function waiterText(waiter: WaiterStatus): string {
   return `${who(waiter)} (${duration(waiter.waitedMs)})`;
 }
 
-function duration(ms: number): string {
+/** A length of time as messages give it. */
+export function duration(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(2)} s`;
 }
 

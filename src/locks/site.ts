@@ -1,4 +1,5 @@
 import type { Agent, Hold } from '../agent/agent.js';
+import { identityOf } from '../agent/memory.js';
 import type { LockKind, LockMode } from '../contract/lock.js';
 import { type Segment, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
@@ -46,4 +47,9 @@ export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name'
     slot: slotAt(segment, slotNumber),
     hold: agent.holdOf(slotNumber),
   };
+}
+
+/** What `lockAll` sorts by: the slot, whichever thread asks and by whichever handle. */
+export function orderOf({ words, segment, slotNumber }: Pick<Site, 'words' | 'segment' | 'slotNumber'>): string {
+  return `0:${identityOf(words)}:${segment.header}:${slotNumber}`;
 }

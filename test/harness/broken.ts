@@ -30,4 +30,6 @@ export const broken = {
   ],
   keepsRecords: [{ find: /(words\.store\(\w+\+KERNEL_THREAD,0\);words\.store\((\w+\+CLAIM\d*),)0\)/, put: '$1words.load($2)&~DEAD)' }],
   neverPatrols: [noPatrol],
+  /** As if several locks were taken in the order in which the caller names them. */
+  takesLocksAsNamed: [{ find: /\.sort\(byKey\)/, put: '' }],
 } as const satisfies Record<string, readonly Change[]>;

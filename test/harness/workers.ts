@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
 import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type SharedManager } from 'holdfast';
+import type { SubjectName } from '../fixtures/subjects.mjs';
 
 /** Far longer than anything here takes on a busy machine, and shorter than the limit of a test. */
 const DEADLINE_MS = 20_000;
@@ -49,6 +50,17 @@ export interface Operations {
   acquireCancellable(lock: string): GuardFacts;
   cancel(token: CancelSource, reason?: string): void;
   isCancelled(token: CancelSource): boolean;
+  /** Cancels as soon as that many threads are blocked on the lock. */
+  cancelWhenBlocked(lock: string, count: number, token: CancelSource, reason?: string): void;
+  /** Opens the lock of that name as `fixtures/subjects.mjs` says; from then on `lock` means that one. */
+  openSubject(lock: string, subject: SubjectName, name: string): void;
+  /** Acquires all, in whichever order they are named. Returns the names in the order of `guards`. */
+  acquireAll(locks: readonly string[], options?: AcquireOptions): string[];
+  acquireAllAsync(locks: readonly string[], options?: AcquireAsyncOptions): string[];
+  /** As `count`, with all of these locks held by `lockAll` in the order given. */
+  countWithAll(locks: readonly string[], shadow: Int32Array, rounds: number, parties: number): void;
+  /** Gives back what the last `acquireAll` of this thread took. */
+  releaseAll(): void;
   /** Sets `gate[0]`, then holds the lock nearly all the time until `gate[1]` is set. */
   hammer(lock: string, gate: Int32Array): void;
   /** Of `once`: appends `entry` to `log`, and then the thread that died before it, negative. */
