@@ -81,7 +81,8 @@ export const agent = record({
     ticket: { at: 68, type: 'i32', means: `wait row: place in the queue of that slot; ${NOBODY_TICKET}`, writers: 'the agent itself, before `wants`' },
     wantsSince: { at: 72, type: 'f64', means: 'wait row: when the wait began, ms on the shared clock', writers: 'the agent itself, before `wants`' },
     wantsToken: { at: 80, type: 'f64', means: 'wait row: `token` of the slot when the wait began; while it is the same, so is the hold', writers: 'the agent itself, before `wants`' },
-    reserved2: { at: 88, type: 'bytes', length: 40, means: 'unused', writers: 'nobody' },
+    amount: { at: 88, type: 'i32', means: 'wait row: permits asked for, if the slot is a semaphore', writers: 'the agent itself, before `wants`' },
+    reserved2: { at: 92, type: 'bytes', length: 36, means: 'unused', writers: 'nobody' },
     park: {
       at: 128,
       type: 'i32',
@@ -121,7 +122,7 @@ export const cell = record({
       means: "asynchronous flows of this agent wait for the slot: the oldest one's ticket, 0 = none",
       writers: 'the agent itself; the recoverer of a dead agent',
     },
-    hold: { at: 4, type: 'i32', means: 'reserved for shared holds of this agent', writers: 'nobody yet' },
+    hold: { at: 4, type: 'i32', means: 'permits of a semaphore that this agent holds; the only truth about them', writers: 'the agent itself: more only in the section of the slot, fewer at any time; the recoverer of a dead agent (→ 0)' },
   },
 });
 
@@ -134,10 +135,10 @@ export const slot = record({
     word: {
       at: 0,
       type: 'i32',
-      means: 'the lock word',
-      writers: 'everybody, by compare-exchange; the only truth about who holds',
+      means: 'the lock word; of a semaphore: who is in its section',
+      writers: 'everybody, by compare-exchange, and by atomic add who leaves a section; of a mutex, the only truth about who holds',
       bits: {
-        owner: { bit: 0, width: 16, means: 'agent id of the holder, or of the chosen one while `handed`', staleness: 'never stale: set and cleared by the operation that acquires and releases. May name a dead agent until its recovery' },
+        owner: { bit: 0, width: 16, means: 'agent id of the holder, or of the chosen one while `handed`; of a semaphore: of the one in its section', staleness: 'never stale: set and cleared by the operation that acquires and releases. May name a dead agent until its recovery' },
         waiters: { bit: 16, width: 1, means: 'the releaser must look for waiters', staleness: 'may stay set without a waiter; clear while one sleeps only if a woken agent is on its way to the word' },
         handed: { bit: 17, width: 1, means: 'the owner was chosen by a releaser and has not run yet', staleness: 'never stale: cleared by the compare-exchange that accepts, takes back or passes on' },
         starved: { bit: 18, width: 1, means: 'a waiter has been overtaken for too long: the next release hands over', staleness: 'may outlive the waiter that asked' },
@@ -155,12 +156,13 @@ export const slot = record({
       ],
     },
     tickets: { at: 4, type: 'i32', means: `places in the queue given so far, twice: a ticket is one more, so never 0; ${NOBODY_TICKET}`, writers: 'waiters, by atomic add' },
-    token: { at: 8, type: 'f64', means: 'fencing token: number of exclusive acquisitions so far', writers: 'the agent that has just acquired, as part of acquiring' },
+    token: { at: 8, type: 'f64', means: 'fencing token: number of acquisitions so far', writers: 'the agent that has just acquired, as part of acquiring' },
     since: { at: 16, type: 'f64', means: 'when the hold `sinceToken` began, ms on the shared clock; unset for a hold that did not have to sleep first', writers: 'the owner' },
     sinceToken: { at: 24, type: 'f64', means: '`token` of the hold that `since` speaks of', writers: 'the owner, after `since`' },
     contended: { at: 32, type: 'f64', means: 'acquisitions that found the lock taken, or inconsistent', writers: 'the owner, as part of acquiring' },
     done: { at: 40, type: 'i32', means: 'of a once: 1 as soon as its function has returned', writers: 'the owner' },
-    reserved0: { at: 44, type: 'bytes', length: 28, means: 'unused', writers: 'nobody' },
+    late: { at: 44, type: 'i32', means: 'of a semaphore: flows with older tickets than this one have let their turn pass and hold nobody back; after half a round of tickets it may speak of newer ones, which then hold nobody back either', writers: 'the one in the section' },
+    reserved0: { at: 48, type: 'bytes', length: 24, means: 'unused', writers: 'nobody' },
     waitMsSum: { at: 72, type: 'f64', means: 'time that acquisitions slept, ms', writers: 'the owner' },
     waitMsMax: { at: 80, type: 'f64', means: 'longest of them, ms', writers: 'the owner' },
     timeouts: { at: 88, type: 'i32', means: 'acquisitions given up because of their deadline', writers: 'waiters, by atomic add' },
@@ -187,10 +189,11 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
+        permits: { bit: 16, width: 16, means: 'permits of a semaphore', staleness: 'never stale' },
       },
     },
     nameLength: { at: 188, type: 'i32', means: 'bytes of the name', writers: 'claimant' },
@@ -244,4 +247,4 @@ export const DIED = mask(word.died);
 export const CLOSED = mask(word.closed);
 
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1, once: 2 } as const;
+export const primitives = { mutex: 1, once: 2, semaphore: 3 } as const;

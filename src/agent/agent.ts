@@ -15,6 +15,8 @@ const RECOVERER = mask(header.fields.recoverer.bits.agent);
 const SPIN_MS = 0.01;
 /** A waiter that is woken in vain after so long has the lock handed over: see the fairness figures of `bench`. */
 const PATIENCE_MS = 0.5;
+/** Who is in a section for so many milliseconds is dead, or stopped; arbitrary. */
+const ENTRY_TRIES = 100;
 /** A blocked thread looks this often whether the owner still lives: its death may be noticed by nobody else. */
 const PATROL_MS = 50;
 
@@ -53,6 +55,7 @@ export class Agent {
       slotLimit,
       ...placeRegions(start, { agentLimit, slotLimit }),
       spinMs: SPIN_MS,
+      entryTries: ENTRY_TRIES,
       patienceMs: PATIENCE_MS,
       patrolMs: PATROL_MS,
       patrol: (owner) => this.#patrol(owner),

@@ -13,9 +13,15 @@ export function runBody<T>(hold: { release(): void }, body: () => T, refuse: () 
     throw error;
   }
   hold.release();
+  refuseThenable(result, refuse);
+  return result;
+}
+
+/** Throws what `refuse` makes if what a function under a lock has returned is a promise. */
+export function refuseThenable(result: unknown, refuse: () => LockError): void {
   const { then } = Object(result ?? {}) as Partial<PromiseLike<unknown>>;
-  if (typeof then !== 'function') return result;
+  if (typeof then !== 'function') return;
   // Its outcome has nobody to go to; the error says why.
-  then.call(result, undefined, () => {});
+  then.call(result as PromiseLike<unknown>, undefined, () => {});
   throw refuse();
 }

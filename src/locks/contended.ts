@@ -2,27 +2,33 @@
 import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
 import * as raw from '../raw/mutex.js';
-import type { CancelInterrupt } from './cancel-token.js';
+import type { CancelSource } from '../contract/lock.js';
+import { CancelInterrupt } from './cancel-token.js';
 import * as refusals from './refusals.js';
 import type { Site } from './site.js';
-import { noteWait } from './waits.js';
 
 type Within = (...args: never[]) => unknown;
 
-/** Blocks until the lock is this thread's. Returns the fencing token; throws what the wait ends with otherwise. */
-export function acquireContended(site: Site, timeoutMs: number, interrupt: CancelInterrupt | undefined, inconsistent: number, within: Within): number {
-  const { segment, words, slot, self } = site;
+/** Blocks until the lock is this thread's; for `wish` see `Protocol`. Returns the fencing token; throws what the wait ends with otherwise. */
+export function acquireContended(site: Site, timeoutMs: number, interrupt: CancelInterrupt | undefined, wish: number, within: Within): number {
+  const { protocol } = site;
   const atOnce = timeoutMs === 0;
-  const spun = atOnce || !site.spins ? raw.attempt(words, slot, self, inconsistent, 0) : raw.attemptSpinning(segment, slot, self, inconsistent, 0);
+  const spun = atOnce || !site.spins ? protocol.attempt(site, wish) : protocol.attemptSpinning(site, wish);
   if (spun > 0) return spun;
   if (spun !== raw.BUSY || atOnce) throw refuse(site, spun === raw.BUSY ? raw.TIMED_OUT : spun, 0, timeoutMs, interrupt, within);
   if (!site.mayBlock) throw refusals.wouldBlockMain(site, within);
   const sinceMs = now();
-  const result = raw.acquireQueued(segment, slot, self, inconsistent, sinceMs, sinceMs + timeoutMs, interrupt);
+  const result = protocol.acquireQueued(site, wish, sinceMs, sinceMs + timeoutMs, interrupt);
   const nowMs = now();
   if (result <= 0) throw refuse(site, result, nowMs - sinceMs, timeoutMs, interrupt, within);
-  noteWait(words, slot, nowMs - sinceMs, nowMs, result);
+  protocol.noteWait(site, nowMs - sinceMs, nowMs, result);
   return result;
+}
+
+/** What is cancelled already is not begun. */
+export function refuseCancelled(site: Site, cancel: CancelSource | undefined, within: Within): void {
+  const interrupt = cancel === undefined ? undefined : new CancelInterrupt(cancel);
+  if (interrupt?.requested()) throw refuse(site, raw.INTERRUPTED, 0, 0, interrupt, within);
 }
 
 /** The error for an outcome of `raw` that is no token, counted. */
@@ -35,6 +41,7 @@ export function refuse(site: Site, outcome: number, waitedMs: number, timeoutMs:
       refusals.count(site, 'aborts');
       return refusals.aborted(site, waitedMs, source?.reason ?? 'cancelled', within);
     case raw.HELD_BY_SELF:
+      if (site.kind === 'semaphore') return refusals.heldBySelf(site, within);
       return refusals.recursive(site, site.hold.flows > 0 ? 'asynchronous' : 'blocking', within);
     case raw.INCONSISTENT:
       return refusals.ownerDied(site, within);

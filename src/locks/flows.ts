@@ -1,4 +1,3 @@
-import { OWNER } from '../../native-layout/index.js';
 import type { Watcher } from '../agent/mailbox.js';
 import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
@@ -6,7 +5,6 @@ import * as raw from '../raw/mutex.js';
 import { clearCell, publishCell, takeTicket } from '../raw/queue.js';
 import { refuse } from './contended.js';
 import type { Site } from './site.js';
-import { noteWait } from './waits.js';
 
 /** Longest delay of a timer; a longer time-out has none. */
 const TIMER_LIMIT_MS = 2 ** 31 - 1;
@@ -16,7 +14,7 @@ interface Flow {
   readonly ticket: number;
   readonly sinceMs: number;
   readonly timeoutMs: number;
-  readonly inconsistent: number;
+  readonly wish: number;
   readonly signal: AbortSignal | undefined;
   readonly resolve: (token: number) => void;
   readonly reject: (error: unknown) => void;
@@ -40,13 +38,16 @@ export class FlowQueue implements Watcher {
     return this.#flows.size === 0;
   }
 
-  /** Resolves with the fencing token. */
-  acquire(timeoutMs: number, signal: AbortSignal | undefined, inconsistent: number, within: (...args: never[]) => unknown): Promise<number> {
+  /** Resolves with the fencing token; for `wish` see `Protocol`. */
+  acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: number, within: (...args: never[]) => unknown): Promise<number> {
     const site = this.#site;
     if (signal?.aborted) return Promise.reject(refuse(site, raw.INTERRUPTED, 0, timeoutMs, reasonOf(signal), within));
     if (this.#flows.size === 0) {
-      const result = raw.tryAcquire(site.words, site.slot, site.self) || raw.attempt(site.words, site.slot, site.self, inconsistent, 0);
-      if (result > 0) return Promise.resolve(this.#count(result));
+      const result = site.protocol.attempt(site, wish);
+      if (result > 0) {
+        site.protocol.countFlow(site);
+        return Promise.resolve(result);
+      }
       if (result !== raw.BUSY && result !== raw.HELD_BY_SELF) return Promise.reject(refuse(site, result, 0, timeoutMs, undefined, within));
     }
     if (timeoutMs === 0) return Promise.reject(refuse(site, raw.TIMED_OUT, 0, 0, undefined, within));
@@ -55,7 +56,7 @@ export class FlowQueue implements Watcher {
         ticket: takeTicket(site.segment, site.slot),
         sinceMs: now(),
         timeoutMs,
-        inconsistent,
+        wish,
         signal,
         resolve,
         reject,
@@ -73,9 +74,9 @@ export class FlowQueue implements Watcher {
 
   /** Gives the lock to the oldest flow if it is to be had. `false`: no flow waits any more. */
   look(): boolean {
-    const { segment, slot, self } = this.#site;
+    const site = this.#site;
     for (const flow of this.#flows) {
-      const result = raw.attemptForFlow(segment, slot, self, flow.inconsistent);
+      const result = site.protocol.attemptForFlow(site, flow.wish);
       if (result === raw.BUSY) return true;
       if (result > 0) this.#grant(flow, result);
       else this.#giveUp(flow, result);
@@ -84,8 +85,7 @@ export class FlowQueue implements Watcher {
   }
 
   patrol(): void {
-    const { segment, words, slot } = this.#site;
-    segment.patrol(words.load(slot) & OWNER);
+    this.#site.protocol.patrol(this.#site);
   }
 
   /** After a release by this thread: its next flow need not wait for the bell. */
@@ -103,35 +103,34 @@ export class FlowQueue implements Watcher {
   }
 
   #grant(flow: Flow, token: number): void {
-    const { words, slot } = this.#site;
+    const site = this.#site;
     const nowMs = now();
-    noteWait(words, slot, nowMs - flow.sinceMs, nowMs, token);
+    site.protocol.noteWait(site, nowMs - flow.sinceMs, nowMs, token);
     this.#forget(flow);
-    // This agent holds, so it owes nothing to those behind: its release looks for them.
     const next = this.#oldest();
-    if (next === undefined) clearCell(this.#site.segment, slot, this.#site.self);
-    else publishCell(this.#site.segment, slot, this.#site.self, next.ticket);
-    flow.resolve(this.#count(token));
-  }
-
-  /** A hold counts from here on: whoever awaits it makes its guard only later. */
-  #count(token: number): number {
-    this.#site.hold.guards++;
-    this.#site.hold.flows++;
-    return token;
+    if (next === undefined) clearCell(site.segment, site.slot, site.self);
+    else publishCell(site.segment, site.slot, site.self, next.ticket);
+    site.protocol.passOn(site);
+    // A hold counts from here on: whoever awaits it makes its guard only later.
+    site.protocol.countFlow(site);
+    flow.resolve(token);
   }
 
   #giveUp(flow: Flow, outcome: number): void {
     if (!this.#flows.has(flow)) return;
-    const { segment, slot, self } = this.#site;
+    const site = this.#site;
     const wasOldest = this.#oldest() === flow;
     this.#forget(flow);
     const next = this.#oldest();
     if (next === undefined) {
-      // The lock may have been left to this agent meanwhile; nobody here wants it any more.
-      if (raw.withdrawFlows(segment, slot, self) > 0) raw.release(segment, slot, self);
-      this.#site.agent.mailbox.unwatch(this);
-    } else if (wasOldest) publishCell(segment, slot, self, next.ticket);
+      site.protocol.withdrawFlows(site);
+      site.agent.mailbox.unwatch(this);
+    } else if (wasOldest) {
+      publishCell(site.segment, site.slot, site.self, next.ticket);
+      site.protocol.passOn(site);
+      // It may be content with less than the one before.
+      this.lookSoon();
+    }
     flow.reject(this.#error(flow, outcome));
   }
 

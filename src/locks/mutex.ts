@@ -4,13 +4,36 @@ import { LockError } from '../contract/errors.js';
 import { type AcquireAsyncOptions, type AcquireOptions, type Guard, type Lock, lockOrder, type OwnerDeath } from '../contract/lock.js';
 import * as raw from '../raw/mutex.js';
 import type { SharedWords } from '../shm/words.js';
+import { refuseThenable } from './body.js';
 import { CancelInterrupt } from './cancel-token.js';
-import { acquireContended, refuse } from './contended.js';
+import { acquireContended, refuse, refuseCancelled } from './contended.js';
 import { readDeath } from './deaths.js';
 import type { FlowQueue } from './flows.js';
 import { functionOf, optionsOf, signalOf, timeoutOf } from './options.js';
 import * as refusals from './refusals.js';
+import type { Protocol } from './protocol.js';
 import { orderOf, type Site } from './site.js';
+import { noteWait } from './waits.js';
+
+/** @internal What `acquireContended` and `FlowQueue` do with a mutex. */
+export const mutexProtocol: Protocol = {
+  attempt: ({ words, slot: at, self }, inconsistent) => raw.tryAcquire(words, at, self) || raw.attempt(words, at, self, inconsistent, 0),
+  attemptSpinning: ({ segment, slot: at, self }, inconsistent) => raw.attemptSpinning(segment, at, self, inconsistent, 0),
+  acquireQueued: ({ segment, slot: at, self }, inconsistent, sinceMs, deadline, interrupt) => raw.acquireQueued(segment, at, self, inconsistent, sinceMs, deadline, interrupt),
+  attemptForFlow: ({ segment, slot: at, self }, inconsistent) => raw.attemptForFlow(segment, at, self, inconsistent),
+  withdrawFlows({ segment, slot: at, self }) {
+    // The lock may have been left to this agent meanwhile; nobody here wants it any more.
+    if (raw.withdrawFlows(segment, at, self) > 0) raw.release(segment, at, self);
+  },
+  // Whoever holds owes nothing to those behind, since its release looks for them; whoever has given up was not alone in being woken.
+  passOn: () => {},
+  countFlow({ hold }) {
+    hold.guards++;
+    hold.flows++;
+  },
+  noteWait: ({ words, slot: at }, waitedMs, nowMs, token) => noteWait(words, at, waitedMs, nowMs, token),
+  patrol: ({ segment, words, slot: at }) => segment.patrol(words.load(at) & OWNER),
+};
 
 /** Mends the data that a dead owner may have left half-written. Runs under the lock. */
 export type Repair = (guard: MutexGuard, death: OwnerDeath) => void;
@@ -185,7 +208,7 @@ export class Mutex implements Lock {
       throw error;
     }
     guard.release();
-    if (typeof result === 'object' && result !== null) refuseThenable(this.#site, 'run()', result, this.run);
+    if (typeof result === 'object' && result !== null) refuseThenable(result, () => refusals.asyncBody(this.#site, 'run()', this.run));
     return result;
   }
 
@@ -260,8 +283,7 @@ export class Mutex implements Lock {
   #check(options: AcquireOptions, within: Within): void {
     const { timeoutMs, cancel } = optionsOf(options, 'options');
     timeoutOf(timeoutMs, 0);
-    const interrupt = cancel === undefined ? undefined : new CancelInterrupt(cancel);
-    if (interrupt?.requested()) throw refuse(this.#site, raw.INTERRUPTED, 0, 0, interrupt, within);
+    refuseCancelled(this.#site, cancel, within);
   }
 
   /** The lock may be free again by the time that anything else is looked at. */
@@ -316,7 +338,7 @@ export class Mutex implements Lock {
   /** Leaves the lock inconsistent if it throws, or if the repair was not done when it returned. */
   #mend(guard: MutexGuard, death: OwnerDeath): void {
     const result: unknown = this.#repair?.(guard, death);
-    if (typeof result === 'object' && result !== null) refuseThenable(this.#site, 'repair', result, this.acquire);
+    if (typeof result === 'object' && result !== null) refuseThenable(result, () => refusals.asyncBody(this.#site, 'repair', this.acquire));
     if (!guard.held) throw refusals.notHeld(this.#site, 'repair', 'was released by its repair function', this.acquire);
   }
 
@@ -363,12 +385,4 @@ export class Mutex implements Lock {
     // A manager that was closed has taken the hold back already.
     else if (!(this.#words.load(this.#slot) & CLOSED)) throw refusals.notHeld(this.#site, 'unlock()', 'is not held by this thread', this.unlock);
   }
-}
-
-/** Throws if what a function under the lock has returned is a promise. */
-function refuseThenable(site: Site, what: string, result: { then?: unknown }, within: Within): void {
-  if (typeof result.then !== 'function') return;
-  // Its outcome has nobody to go to; this error says why.
-  (result as PromiseLike<unknown>).then(undefined, () => {});
-  throw refusals.asyncBody(site, what, within);
 }

@@ -7,7 +7,7 @@ import { LockError, type LockReport } from '../contract/errors.js';
 import { threadId } from '../host/node.js';
 import { type Segment, slotAt } from '../shm/segment.js';
 import { readDeath } from './deaths.js';
-import { type HolderStatus, readStatus, type ThreadStatus, type WaiterStatus } from './status.js';
+import { type HolderStatus, readStatus, type SlotStatus, type ThreadStatus, type WaiterStatus } from './status.js';
 
 /** What a refusal speaks of. */
 export interface Refused {
@@ -18,26 +18,30 @@ export interface Refused {
   readonly mode: string;
 }
 
+/** Holders of permits that a message names. */
+const MOST_NAMED = 3;
+
 type Within = (...args: never[]) => unknown;
 
 export function timedOut(lock: Refused, waitedMs: number, timeoutMs: number, within: Within): LockError {
-  const { state, holders, waiters } = readStatus(lock.segment, lock.slotNumber);
-  const [holder] = holders;
+  const status = readStatus(lock.segment, lock.slotNumber);
+  const { state, holders, waiters, permits } = status;
   const ahead = waiters.filter((waiter) => waiter.waitedMs > waitedMs);
-  const hint = hintFor(state, holder);
+  const hint = permits === undefined ? hintFor(state, holders[0]) : hintForPermits(status);
   const lines = [
     `${title(lock)} not acquired within ${timeoutMs} ms`,
-    ...holderLines(state, holders[0]),
+    ...holderLines(status),
     ...(waiters.length > 0 ? [`queue    ${ahead.length} ahead of you, ${waiters.length} still waiting${ahead.length > 0 ? `: ${ahead.slice(0, 3).map(waiterText).join(', ')}` : ''}`] : []),
   ];
-  const report = { ...reportOf(lock), timeoutMs, waitedMs, state, holders, ahead: ahead.slice(0, 10), waiting: waiters.length, hint };
+  const report = { ...reportOf(lock), timeoutMs, waitedMs, state, holders, ...(permits && { permits }), ahead: ahead.slice(0, 10), waiting: waiters.length, hint };
   return new LockError('ERR_LOCK_TIMEOUT', compose(lines, hint), report, within);
 }
 
 export function aborted(lock: Refused, waitedMs: number, reason: string, within: Within): LockError {
-  const { state, holders } = readStatus(lock.segment, lock.slotNumber);
-  const lines = [`${title(lock)} not acquired: the wait was ended from outside after ${duration(waitedMs)}: ${reason}`, ...holderLines(state, holders[0])];
-  return new LockError('ERR_LOCK_ABORTED', compose(lines), { ...reportOf(lock), waitedMs, reason, state, holders }, within);
+  const status = readStatus(lock.segment, lock.slotNumber);
+  const { state, holders, permits } = status;
+  const lines = [`${title(lock)} not acquired: the wait was ended from outside after ${duration(waitedMs)}: ${reason}`, ...holderLines(status)];
+  return new LockError('ERR_LOCK_ABORTED', compose(lines), { ...reportOf(lock), waitedMs, reason, state, holders, ...(permits && { permits }) }, within);
 }
 
 export function recursive(lock: Refused, holding: 'blocking' | 'asynchronous', within: Within): LockError {
@@ -49,6 +53,21 @@ export function recursive(lock: Refused, holding: 'blocking' | 'asynchronous', w
   return new LockError('ERR_LOCK_RECURSIVE', compose([line], hint), { ...reportOf(lock), threadId, holding, hint }, within);
 }
 
+export function heldBySelf(lock: Refused, within: Within): LockError {
+  const { permits, holders } = readStatus(lock.segment, lock.slotNumber);
+  const held = holders.find((holder) => holder.threadId === threadId)?.permits ?? 0;
+  const total = permits?.total ?? 0;
+  const hint = 'release some of them first; acquire all that is needed at once; or use acquireAsync, for guards that others of this thread release';
+  const line = `${title(lock)} not acquired: this thread (${who({ threadId })}) itself holds ${held} of ${total} permits, and would wait for itself`;
+  return new LockError('ERR_LOCK_RECURSIVE', compose([line], hint), { ...reportOf(lock), threadId, held, permits, holders, hint }, within);
+}
+
+export function overReleased(lock: Refused, released: number, within: Within): LockError {
+  const status = readStatus(lock.segment, lock.slotNumber);
+  const line = `${title(lock)}: ${released} permits not released: this thread (${who({ threadId })}) holds fewer; something else has written to its record`;
+  return new LockError('ERR_LOCK_OVER_RELEASE', compose([line, ...holderLines(status)]), { ...reportOf(lock), threadId, released, holders: status.holders, permits: status.permits }, within);
+}
+
 export function ownerDied(lock: Refused, within: Within): LockError {
   const death = readDeath(lock.segment, lock.slotNumber);
   const hint = 'its data may be half-written. Take it with acquireInconsistent(), mend the data, call guard.markConsistent(); or open the lock with a repair function';
@@ -57,16 +76,18 @@ export function ownerDied(lock: Refused, within: Within): LockError {
 }
 
 export function wouldBlockMain(lock: Refused, within: Within): LockError {
-  const { state, holders } = readStatus(lock.segment, lock.slotNumber);
+  const status = readStatus(lock.segment, lock.slotNumber);
+  const { state, holders, permits } = status;
   const hint = "await acquireAsync() or runAsync() on the main thread; LockManager.create({ blockingOnMain: 'allow' }) lifts this";
-  const lines = [`${title(lock)} is not free, and waiting for it would block the main thread, with its timers, signals and workers' output`, ...holderLines(state, holders[0])];
-  return new LockError('ERR_LOCK_WOULD_BLOCK_MAIN', compose(lines, hint), { ...reportOf(lock), state, holders, hint }, within);
+  const lines = [`${title(lock)} is not free, and waiting for it would block the main thread, with its timers, signals and workers' output`, ...holderLines(status)];
+  return new LockError('ERR_LOCK_WOULD_BLOCK_MAIN', compose(lines, hint), { ...reportOf(lock), state, holders, ...(permits && { permits }), hint }, within);
 }
 
 export function notHeld(lock: Refused, action: string, why: string, within: Within): LockError {
-  const { state, holders } = readStatus(lock.segment, lock.slotNumber);
-  const lines = [`${action}: ${title(lock)} ${why}`, ...holderLines(state, holders[0])];
-  return new LockError('ERR_LOCK_NOT_HELD', compose(lines), { ...reportOf(lock), state, holders }, within);
+  const status = readStatus(lock.segment, lock.slotNumber);
+  const { state, holders, permits } = status;
+  const lines = [`${action}: ${title(lock)} ${why}`, ...holderLines(status)];
+  return new LockError('ERR_LOCK_NOT_HELD', compose(lines), { ...reportOf(lock), state, holders, ...(permits && { permits }) }, within);
 }
 
 export function asyncBody(lock: Refused, what: string, within: Within): LockError {
@@ -92,7 +113,13 @@ function compose([first, ...details]: string[], hint?: string): string {
   return [first, ...details.map((line) => `    ${line}`), ...(hint === undefined ? [] : [`  hint: ${hint}`])].join('\n');
 }
 
-function holderLines(state: string, holder: HolderStatus | undefined): string[] {
+function holderLines({ state, holders, permits }: SlotStatus): string[] {
+  const [holder] = holders;
+  if (permits !== undefined) {
+    const named = holders.slice(0, MOST_NAMED).map((one) => `${who(one)} (${one.permits})`);
+    const others = holders.length > MOST_NAMED ? ` and ${holders.length - MOST_NAMED} more` : '';
+    return [`permits  ${permits.available} of ${permits.total} free; held by ${holders.length === 0 ? 'nobody' : named.join(', ')}${others}`];
+  }
   if (state === 'free') return ['held by  nobody at the moment of this report'];
   if (holder === undefined) return state === 'held' ? ['held by  another thread than before: the holder changed while this was written'] : [`held by  nobody that can be named: the lock is ${state}`];
   const atLeast = holder.heldSinceKnown ? '' : 'at least ';
@@ -104,6 +131,14 @@ function hintFor(state: string, holder: HolderStatus | undefined): string {
   if (holder === undefined || state === 'free') return 'no single holder: the lock changes hands, but others came first. Shorter critical sections, or a longer timeoutMs';
   if (holder.threadId === threadId) return 'this very thread holds it: by an acquisition of its own that it has not released';
   return holder.threadId === 0 ? 'the main thread holds it' : 'if the holder is stuck, look at what that thread does; if it is busy, its critical section is long';
+}
+
+function hintForPermits({ state, holders, permits }: SlotStatus): string {
+  if (state === 'closed') return 'the lock is closed';
+  const own = holders.find((holder) => holder.threadId === threadId);
+  if (own !== undefined) return `this very thread holds ${own.permits} of them: by guards of its own that it has not released`;
+  if (permits!.available > 0) return 'permits go to those who wait in order of arrival: one that wants many has all behind it wait';
+  return 'if the holders are stuck, look at what those threads do; if they are busy, more permits or a longer timeoutMs';
 }
 
 /** A thread as messages name it. */

@@ -3,12 +3,14 @@ import { identityOf } from '../agent/memory.js';
 import type { LockKind, LockMode } from '../contract/lock.js';
 import { type Segment, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
+import type { Protocol } from './protocol.js';
 
 /** Where a handle of a lock stands: which slot, as which agent, with which defaults. */
 export interface Site {
   readonly name: string;
   readonly kind: LockKind;
   readonly mode: LockMode;
+  readonly protocol: Protocol;
   readonly agent: Agent;
   readonly segment: Segment;
   readonly words: SharedWords;
@@ -18,7 +20,7 @@ export interface Site {
   slot: number;
   /** What this thread holds of it, one for all handles. */
   readonly hold: Hold;
-  /** TAKE_INCONSISTENT or REFUSE_INCONSISTENT. */
+  /** Of a mutex: TAKE_INCONSISTENT or REFUSE_INCONSISTENT. */
   readonly inconsistent: number;
   readonly timeoutMs: number;
   /** Whether a contended acquire looks for a while before it queues. */
@@ -28,13 +30,14 @@ export interface Site {
 }
 
 /** Makes the site of a lock in this thread. */
-export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'inconsistent' | 'timeoutMs' | 'spins' | 'mayBlock'>): Site {
+export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins' | 'mayBlock'>): Site {
   const { segment, id } = agent;
-  const { name, kind, mode, inconsistent, timeoutMs, spins, mayBlock } = rest;
+  const { name, kind, mode, protocol, inconsistent, timeoutMs, spins, mayBlock } = rest;
   return {
     name,
     kind,
     mode,
+    protocol,
     inconsistent,
     timeoutMs,
     spins,

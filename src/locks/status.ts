@@ -2,7 +2,8 @@
 import { agent, HANDED, header, OWNER, slot, DIED, CLOSED } from '../../native-layout/index.js';
 import { now } from '../contract/clock.js';
 import { threadOf } from '../raw/agents.js';
-import { isBlockedOn } from '../raw/queue.js';
+import { amountOf, isBlockedOn } from '../raw/queue.js';
+import { heldBy, isSemaphore, permitsOf } from '../raw/semaphore.js';
 import { agentAt, type Segment, slotAt } from '../shm/segment.js';
 
 const row = agent.fields;
@@ -19,19 +20,27 @@ export interface HolderStatus extends ThreadStatus {
   /** How long it has held, ms; a lower bound unless `heldSinceKnown`. */
   readonly heldForMs: number;
   readonly heldSinceKnown: boolean;
+  /** Of a semaphore: how many it holds; since when is not known. */
+  readonly permits?: number;
 }
 
 /** Who is blocked, and for how long. */
 export interface WaiterStatus extends ThreadStatus {
   readonly waitedMs: number;
+  /** Of a semaphore: how many it waits for. */
+  readonly permits?: number;
 }
 
 /** State, holders and queue of a lock. */
 export interface SlotStatus {
+  /** Of a semaphore: `'held'` while anybody holds a permit. */
   readonly state: 'free' | 'held' | 'handed' | 'inconsistent' | 'closed';
+  /** Of a semaphore: those with most permits first. */
   readonly holders: readonly HolderStatus[];
   /** Blocked threads, in queue order. */
   readonly waiters: readonly WaiterStatus[];
+  /** Of a semaphore: permits in all, and those that nobody holds. */
+  readonly permits?: { readonly total: number; readonly available: number };
 }
 
 /** Reads a slot. What moves while it is read may be torn; a holder that changed meanwhile is left out. */
@@ -41,6 +50,7 @@ export function readStatus(segment: Segment, slotNumber: number): SlotStatus {
   const value = words.load(at + word.word.at);
   const token = words.loadNumber(at + word.token.at);
   const waiters = readWaiters(segment, at);
+  if (isSemaphore(words, at)) return readPermits(segment, at, value, waiters);
   const owner = value & OWNER;
   const state = value & CLOSED ? 'closed' : value & DIED ? 'inconsistent' : value & HANDED ? 'handed' : owner === 0 ? 'free' : 'held';
   if (owner === 0 || value & HANDED) return { state, holders: [], waiters: waiters.map(toStatus) };
@@ -50,10 +60,29 @@ export function readStatus(segment: Segment, slotNumber: number): SlotStatus {
   return { state, holders: unchanged ? [holder] : [], waiters: waiters.map(toStatus) };
 }
 
+function readPermits(segment: Segment, at: number, value: number, waiters: readonly Waiter[]): SlotStatus {
+  const total = permitsOf(segment.words, at);
+  const high = segment.words.load(segment.header + header.fields.agentHigh.at);
+  const holders: HolderStatus[] = [];
+  let available = total;
+  for (let id = 1; id <= high; id++) {
+    const permits = heldBy(segment, at, id);
+    if (permits === 0) continue;
+    available -= permits;
+    holders.push({ threadId: threadOf(segment, id), heldForMs: 0, heldSinceKnown: false, permits });
+  }
+  holders.sort((a, b) => b.permits! - a.permits!);
+  const state = value & CLOSED ? 'closed' : holders.length === 0 ? 'free' : 'held';
+  const wanting = waiters.map((waiter) => ({ ...toStatus(waiter), permits: waiter.permits }));
+  // Permits that changed hands while this was read may be counted twice.
+  return { state, holders, waiters: wanting, permits: { total, available: Math.max(0, available) } };
+}
+
 interface Waiter extends ThreadStatus {
   readonly ticket: number;
   readonly sinceMs: number;
   readonly token: number;
+  readonly permits: number;
 }
 
 function readWaiters(segment: Segment, slotAddress: number): Waiter[] {
@@ -66,7 +95,7 @@ function readWaiters(segment: Segment, slotAddress: number): Waiter[] {
     const ticket = words.load(at + row.ticket.at);
     const sinceMs = words.loadNumber(at + row.wantsSince.at);
     const token = words.loadNumber(at + row.wantsToken.at);
-    waiters.push({ threadId: threadOf(segment, id), ticket, sinceMs, token });
+    waiters.push({ threadId: threadOf(segment, id), ticket, sinceMs, token, permits: amountOf(segment, id) });
   }
   return waiters.sort((a, b) => (a.ticket - b.ticket) | 0);
 }

@@ -6,10 +6,11 @@ import type { CancelSource } from '../contract/lock.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
 import { FlowQueue } from '../locks/flows.js';
-import { Mutex, type Repair } from '../locks/mutex.js';
+import { Mutex, mutexProtocol, type Repair } from '../locks/mutex.js';
 import { Once } from '../locks/once.js';
 import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
 import { type Site, siteOf } from '../locks/site.js';
+import { readSemaphoreOptions, Semaphore, type SemaphoreOptions, SemaphoreProtocol } from '../locks/semaphore.js';
 import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
@@ -211,11 +212,27 @@ export class LockManager implements AsyncDisposable {
     const timeoutMs = timeoutOf(optionsOf(options, 'options').timeoutMs, this.#options.exclusiveMs);
     const kind = { kind: 'once' } as const;
     const once = this.#handles.get(name, kind, timeoutMs, () => {
-      const site = this.#siteOf(name, kind, { mode: 'exclusive', inconsistent: TAKE_INCONSISTENT, timeoutMs, spins: true });
+      const site = this.#siteOf(name, kind, { mode: 'exclusive', protocol: mutexProtocol, inconsistent: TAKE_INCONSISTENT, timeoutMs, spins: true });
       return new Once(new Mutex(site, this.#flowsOf(site), { reentrant: false, repair: undefined }), site.words, site.slot);
     });
     if (options === undefined) this.#onces.set(name, once);
     return once;
+  }
+
+  /**
+   * The semaphore of that name, made with so many permits if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another number of permits; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  semaphore(name: string, options: SemaphoreOptions): Semaphore {
+    this.#checkOpen(name);
+    const { permits, timeoutMs } = readSemaphoreOptions(name, options);
+    const kind = { kind: 'semaphore', permits } as const;
+    const defaultMs = timeoutOf(timeoutMs, this.#options.sharedMs);
+    return this.#handles.get(name, kind, defaultMs, () => {
+      const site = this.#siteOf(name, kind, { mode: 'shared', protocol: new SemaphoreProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: true });
+      return new Semaphore(site, this.#flowsOf(site), permits);
+    });
   }
 
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
@@ -287,6 +304,7 @@ export class LockManager implements AsyncDisposable {
   #makeMutex(name: string, kind: MutexKind, timeoutMs: number, repair: Repair | undefined): Mutex {
     const site = this.#siteOf(name, kind, {
       mode: 'exclusive',
+      protocol: mutexProtocol,
       inconsistent: kind.ownerDeath === 'release' || repair !== undefined ? TAKE_INCONSISTENT : REFUSE_INCONSISTENT,
       timeoutMs,
       spins: kind.fairness !== 'fifo',
@@ -300,7 +318,7 @@ export class LockManager implements AsyncDisposable {
     return flows;
   }
 
-  #siteOf(name: string, kind: SlotKind, rest: Pick<Site, 'mode' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
+  #siteOf(name: string, kind: SlotKind, rest: Pick<Site, 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
     const mayBlock = !isMainThread || this.#options.blockingOnMain === 'allow';
     return siteOf(this.#agent, openNamed(this.#agent, name, kind), { name, kind: kind.kind, mayBlock, ...rest });
   }

@@ -28,9 +28,23 @@ export interface ModeStatistics {
 /** What a lock has seen since it was made. */
 export interface LockStatistics {
   readonly kind: string;
-  readonly locks: { readonly exclusive: ModeStatistics };
+  /** By mode: `exclusive` of a mutex, `permit` of a semaphore, where it counts acquisitions and not permits. All 0 where the kind has no such mode. */
+  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics };
   readonly ownerDeaths: number;
 }
+
+const none: ModeStatistics = {
+  totalAcquisitions: 0,
+  contendedAcquisitions: 0,
+  totalWaits: 0,
+  totalTimeouts: 0,
+  totalAborts: 0,
+  totalWaitTimeMs: 0,
+  avgWaitTimeMs: 0,
+  maxWaitTimeMs: 0,
+  waitP50Ms: 0,
+  waitP99Ms: 0,
+};
 
 /** Reads the statistics of a slot. */
 export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {
@@ -40,7 +54,8 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
   const totalWaits = buckets.reduce((sum, count) => sum + count, 0);
   const sum = words.loadNumber(at + word.waitMsSum.at);
   const maxWaitTimeMs = words.loadNumber(at + word.waitMsMax.at);
-  const exclusive: ModeStatistics = {
+  const { kind } = kindOf(segment, slotNumber);
+  const counts: ModeStatistics = {
     totalAcquisitions: words.loadNumber(at + word.token.at),
     contendedAcquisitions: words.loadNumber(at + word.contended.at),
     totalWaits,
@@ -52,7 +67,8 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
     waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
     waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
   };
-  return { kind: kindOf(segment, slotNumber).kind, locks: { exclusive }, ownerDeaths: words.load(at + word.ownerDeaths.at) };
+  const locks = kind === 'semaphore' ? { exclusive: none, permit: counts } : { exclusive: counts, permit: none };
+  return { kind, locks, ownerDeaths: words.load(at + word.ownerDeaths.at) };
 }
 
 function percentile(buckets: readonly number[], total: number, share: number, max: number): number {

@@ -20,6 +20,7 @@ import { agentAt, cellAt, slotNumber, type Segment } from '../shm/segment.js';
 
 const WANTS = agent.fields.wants.at;
 const TICKET = agent.fields.ticket.at;
+const AMOUNT = agent.fields.amount.at;
 const WANTS_SINCE = agent.fields.wantsSince.at;
 const WANTS_TOKEN = agent.fields.wantsToken.at;
 const INTEREST = cell.fields.interest.at;
@@ -31,6 +32,11 @@ const TICKET_STEP = 2;
 /** Takes the next place in the queue of a slot. */
 export function takeTicket(segment: Segment, slotAddress: number): number {
   return segment.words.add(slotAddress + TICKETS, TICKET_STEP) + 1;
+}
+
+/** A ticket that is younger than all that were given so far. */
+export function nextTicket(segment: Segment, slotAddress: number): number {
+  return segment.words.load(slotAddress + TICKETS) + 1;
 }
 
 /** Whether the first of two tickets is the older one; right across the wrap. */
@@ -46,6 +52,19 @@ export function publishRow(segment: Segment, slotAddress: number, self: number, 
   words.storeNumber(row + WANTS_SINCE, sinceMs);
   words.storeNumber(row + WANTS_TOKEN, words.loadNumber(slotAddress + TOKEN));
   words.store(row + WANTS, slotNumber(segment, slotAddress) + 1);
+}
+
+/** What a row asks for, besides the slot; before `publishRow`. */
+export function writeAmount(segment: Segment, self: number, amount: number): void {
+  segment.words.store(agentAt(segment, self) + AMOUNT, amount);
+}
+
+export function amountOf(segment: Segment, id: number): number {
+  return segment.words.load(agentAt(segment, id) + AMOUNT);
+}
+
+export function ticketOf(segment: Segment, id: number): number {
+  return segment.words.load(agentAt(segment, id) + TICKET);
 }
 
 /** #2 → #1. */
@@ -78,11 +97,11 @@ export function hasFlows(segment: Segment, slotAddress: number, id: number): boo
   return ticketOfFlows(segment, slotAddress, id) !== 0;
 }
 
-function ticketOfFlows(segment: Segment, slotAddress: number, id: number): number {
+export function ticketOfFlows(segment: Segment, slotAddress: number, id: number): number {
   return segment.words.load(cellAt(segment, id, slotNumber(segment, slotAddress)) + INTEREST);
 }
 
-function highestAgent(segment: Segment): number {
+export function highestAgent(segment: Segment): number {
   return segment.words.load(segment.header + AGENT_HIGH);
 }
 
@@ -108,6 +127,23 @@ export function flowIsBefore(segment: Segment, slotAddress: number, id: number):
   for (let other = 1; other <= high; other++) {
     const flow = ticketOfFlows(segment, slotAddress, other);
     if (flow !== 0 && isOlder(flow, ticket)) return true;
+  }
+  return false;
+}
+
+/** Whether a thread is blocked on the slot with an older ticket. */
+export function threadWaitsBefore(segment: Segment, slotAddress: number, ticket: number): boolean {
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) if (isBlockedOn(segment, slotAddress, id) && isOlder(ticketOf(segment, id), ticket)) return true;
+  return false;
+}
+
+/** Whether flows of another agent than `self` wait for the slot with an older ticket, which is itself not older than `since`. */
+export function flowWaitsBefore(segment: Segment, slotAddress: number, self: number, ticket: number, since: number): boolean {
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) {
+    const flow = id === self ? 0 : ticketOfFlows(segment, slotAddress, id);
+    if (flow !== 0 && isOlder(flow, ticket) && !isOlder(flow, since)) return true;
   }
   return false;
 }
@@ -139,7 +175,8 @@ export function wakeAll(segment: Segment, slotAddress: number): void {
   wakeFlows(segment, slotAddress);
 }
 
-function wakeFlows(segment: Segment, slotAddress: number): void {
+/** Wakes every event loop that waits for a slot. */
+export function wakeFlows(segment: Segment, slotAddress: number): void {
   const high = highestAgent(segment);
   for (let id = 1; id <= high; id++) if (hasFlows(segment, slotAddress, id)) ring(segment, id);
 }

@@ -16,6 +16,7 @@ import { agent, mask, OWNER, slot } from '../../native-layout/index.js';
 import { agentAt, type Segment } from '../shm/segment.js';
 import * as mutex from './mutex.js';
 import { clearCell, hasFlows } from './queue.js';
+import * as semaphore from './semaphore.js';
 
 const { ownerDeaths, deathThread, deathAt } = slot.fields;
 const CLAIM = agent.fields.claim.at;
@@ -26,6 +27,11 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
+  if (semaphore.isSemaphore(words, slotAddress)) {
+    if (!semaphore.recover(segment, slotAddress, dead)) return false;
+    words.add(slotAddress + ownerDeaths.at, 1);
+    return true;
+  }
   if ((words.load(slotAddress) & OWNER) === dead) {
     words.store(slotAddress + deathThread.at, words.load(agentAt(segment, dead) + CLAIM) & THREAD);
     words.storeNumber(slotAddress + deathAt.at, nowMs);
@@ -35,7 +41,7 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   return true;
 }
 
-/** Nobody acquires any more, and every wait ends. */
+/** Nobody acquires any more, and every wait ends. Of a semaphore the word has the same bits for that. */
 export function closeSlot(segment: Segment, slotAddress: number): void {
   mutex.close(segment, slotAddress);
 }

@@ -15,8 +15,13 @@ export interface OnceKind {
   readonly kind: 'once';
 }
 
+export interface SemaphoreKind {
+  readonly kind: 'semaphore';
+  readonly permits: number;
+}
+
 /** Whoever opens a name must say the same. */
-export type SlotKind = MutexKind | OnceKind;
+export type SlotKind = MutexKind | OnceKind | SemaphoreKind;
 
 /** The parameters of a kind in its word, without the primitive, and back. */
 interface Codec<Kind extends SlotKind> {
@@ -36,18 +41,25 @@ const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind
     }),
   },
   once: { encode: () => 0, decode: () => ({ kind: 'once' }) },
+  semaphore: {
+    encode: ({ permits }) => permits << bits.permits.bit,
+    decode: (word) => ({ kind: 'semaphore', permits: word >>> bits.permits.bit }),
+  },
 };
 
 const nameOfPrimitive = Object.fromEntries(Object.entries(primitives).map(([name, number]) => [number, name])) as Readonly<Record<number, SlotKind['kind']>>;
 
+function codecOf(kind: SlotKind['kind']): Codec<SlotKind> {
+  return codecs[kind] as Codec<SlotKind>;
+}
+
 /** The kind word; equal words are equal kinds. */
 export function encodeKind(kind: SlotKind): number {
-  const { encode } = codecs[kind.kind] as Codec<SlotKind>;
-  return primitives[kind.kind] | encode(kind);
+  return primitives[kind.kind] | codecOf(kind.kind).encode(kind);
 }
 
 export function decodeKind(word: number): SlotKind {
-  return codecs[nameOfPrimitive[word & PRIMITIVE]!].decode(word);
+  return codecOf(nameOfPrimitive[word & PRIMITIVE]!).decode(word);
 }
 
 /** As a message names it. */

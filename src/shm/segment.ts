@@ -19,6 +19,8 @@ export interface Segment {
   readonly indexLimit: number;
   /** How long a contended acquire looks at the word before it queues. */
   readonly spinMs: number;
+  /** So many sleeps of a moment one who wants to enter a section takes at most, before it says that it could not. */
+  readonly entryTries: number;
   /** A queued waiter that is woken in vain after that time asks for the lock to be handed over. */
   readonly patienceMs: number;
   /** A blocked thread wakes this often to see whether the owner still lives; `Infinity`: never. */

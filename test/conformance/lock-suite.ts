@@ -47,7 +47,7 @@ interface Actor {
 }
 
 function factsOf({ held, fencingToken, ownerDied }: Guard): GuardFacts {
-  return { held, fencingToken, ownerDied };
+  return { held, fencingToken, ownerDied, permits: undefined };
 }
 
 export function lockSuite(title: string, subject: Subject): void {

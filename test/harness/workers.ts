@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
-import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type SharedManager } from 'holdfast';
+import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type PermitAsyncOptions, type PermitCount, type PermitOptions, type SemaphoreOptions, type SharedManager } from 'holdfast';
 import type { SubjectName } from '../fixtures/subjects.mjs';
 
 /** Far longer than anything here takes on a busy machine, and shorter than the limit of a test. */
@@ -14,6 +14,8 @@ export interface GuardFacts {
   readonly held: boolean;
   readonly fencingToken: bigint;
   readonly ownerDied: OwnerDeath | undefined;
+  /** Of a semaphore. */
+  readonly permits: number | undefined;
 }
 
 /** What `fixtures/thread.mjs` does on request. Guards lie on a stack per lock; `release` takes the last one. */
@@ -22,11 +24,12 @@ export interface Operations {
   create(options?: ManagerOptions): string | undefined;
   close(): void;
   open(lock: string, options: MutexOptions): void;
+  openSemaphore(lock: string, options: SemaphoreOptions): void;
   /** Opens it with a repair that appends 1 to `log`, and throws if `fails`. */
   openWithRepair(lock: string, log: Int32Array, outcome: 'succeeds' | 'fails'): void;
-  acquire(lock: string, options?: AcquireOptions): GuardFacts;
-  tryAcquire(lock: string): GuardFacts | undefined;
-  acquireAsync(lock: string, options?: AcquireAsyncOptions): GuardFacts;
+  acquire(lock: string, options?: PermitOptions): GuardFacts;
+  tryAcquire(lock: string, options?: PermitCount): GuardFacts | undefined;
+  acquireAsync(lock: string, options?: PermitAsyncOptions): GuardFacts;
   acquireInconsistent(lock: string, options?: AcquireOptions): GuardFacts;
   markConsistent(lock: string): void;
   release(lock: string): GuardFacts;
@@ -34,13 +37,18 @@ export interface Operations {
   unlock(lock: string): void;
   assertHeld(lock: string): void;
   /** Acquires, appends `entry` to `log`, releases. */
-  enter(lock: string, log: Int32Array, entry: number, options?: AcquireOptions): void;
-  enterAsync(lock: string, log: Int32Array, entry: number, options?: AcquireAsyncOptions): void;
+  enter(lock: string, log: Int32Array, entry: number, options?: PermitOptions): void;
+  enterAsync(lock: string, log: Int32Array, entry: number, options?: PermitAsyncOptions): void;
   /**
    * Once that many parties have come: adds 1 to `shadow[0]`, a plain number, under the lock, that often, by that method. Counts in
    * `shadow[2]` how often another was inside.
    */
   count(lock: string, shadow: Int32Array, rounds: number, form: Form, parties: number): void;
+  /**
+   * Once that many parties have come: that often, takes permits of a semaphore, so many as stand in `amounts`, one after the other. Counts
+   * in `shadow[0]` how often, and in `shadow[2]` how often more permits than there are were held.
+   */
+  share(lock: string, shadow: Int32Array, rounds: number, amounts: readonly number[], form: 'acquire' | 'tryAcquire' | 'acquireAsync', parties: number): void;
   /** Opens all names, in that order, and adds 1 under each lock to its counter. Returns the codes of the refusals by name. */
   countNames(names: readonly (readonly [name: string, counter: number])[], counters: Int32Array): Record<string, string>;
   /** Releases, or dies, as soon as that many threads are blocked on the lock: for tests whose own thread is one of them. */

@@ -18,6 +18,7 @@ export function smallSegment(words: SharedWords, { agents, slots = 1, patienceMs
     ...limits,
     ...placeRegions(0, limits),
     spinMs: 0,
+    entryTries: Infinity,
     patienceMs,
     patrolMs: Infinity,
     patrol: () => {},

@@ -1,0 +1,28 @@
+import type { Interrupt } from '../raw/mutex.js';
+import type { Site } from './site.js';
+
+/**
+ * How the locks of one kind are acquired: what differs between kinds where waiting is the same for all. `wish` is what is asked
+ * for: of a mutex, whether inconsistent data is taken over; of a semaphore, how many permits. Results are outcomes of
+ * src/raw/mutex.ts, or a token.
+ */
+export interface Protocol {
+  /** Without waiting. */
+  attempt(site: Site, wish: number): number;
+  /** Looks for a few microseconds. */
+  attemptSpinning(site: Site, wish: number): number;
+  /** Blocks the thread. Times are on the shared clock. */
+  acquireQueued(site: Site, wish: number, sinceMs: number, deadline: number, interrupt: Interrupt | undefined): number;
+  /** For the oldest flow of this thread, whose ticket is in the agent's cell. BUSY: it will be rung. */
+  attemptForFlow(site: Site, wish: number): number;
+  /** No flow of this thread waits any more. */
+  withdrawFlows(site: Site): void;
+  /** The oldest flow of this thread has left the queue, and the next has taken its place. */
+  passOn(site: Site): void;
+  /** A flow of this thread was granted. */
+  countFlow(site: Site): void;
+  /** What a wait leaves in the statistics, by the one who has acquired with that token. */
+  noteWait(site: Site, waitedMs: number, nowMs: number, token: number): void;
+  /** Has the segment see whether those still live for whom flows wait. */
+  patrol(site: Site): void;
+}
