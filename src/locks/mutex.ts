@@ -208,7 +208,7 @@ export class Mutex implements Lock {
       throw error;
     }
     guard.release();
-    if (typeof result === 'object' && result !== null) refuseThenable(result, () => refusals.asyncBody(this.#site, 'run()', this.run));
+    if (typeof result === 'object' && result !== null) this.#refuseThenable('run()', result, this.run);
     return result;
   }
 
@@ -338,8 +338,13 @@ export class Mutex implements Lock {
   /** Leaves the lock inconsistent if it throws, or if the repair was not done when it returned. */
   #mend(guard: MutexGuard, death: OwnerDeath): void {
     const result: unknown = this.#repair?.(guard, death);
-    if (typeof result === 'object' && result !== null) refuseThenable(result, () => refusals.asyncBody(this.#site, 'repair', this.acquire));
+    if (typeof result === 'object' && result !== null) this.#refuseThenable('repair', result, this.acquire);
     if (!guard.held) throw refusals.notHeld(this.#site, 'repair', 'was released by its repair function', this.acquire);
+  }
+
+  /** Apart, since a function that makes a closure costs whoever calls it, also where it does not come to that. */
+  #refuseThenable(what: string, result: unknown, within: Within): void {
+    refuseThenable(result, () => refusals.asyncBody(this.#site, what, within));
   }
 
   /** Of a lock that is not reentrant there is never more than one. */
