@@ -81,7 +81,8 @@ export const agent = record({
     ticket: { at: 68, type: 'i32', means: `wait row: place in the queue of that slot; ${NOBODY_TICKET}`, writers: 'the agent itself, before `wants`' },
     wantsSince: { at: 72, type: 'f64', means: 'wait row: when the wait began, ms on the shared clock', writers: 'the agent itself, before `wants`' },
     wantsToken: { at: 80, type: 'f64', means: 'wait row: `token` of the slot when the wait began; while it is the same, so is the hold', writers: 'the agent itself, before `wants`' },
-    reserved2: { at: 88, type: 'bytes', length: 40, means: 'unused', writers: 'nobody' },
+    wantsMode: { at: 88, type: 'i32', means: 'wait row, of an rwlock only: 1 = shared, 2 = exclusive', writers: 'the agent itself, before `wants`' },
+    reserved2: { at: 92, type: 'bytes', length: 36, means: 'unused', writers: 'nobody' },
     park: {
       at: 128,
       type: 'i32',
@@ -112,8 +113,8 @@ export const agent = record({
 export const cell = record({
   name: 'cell',
   means: 'One per agent and slot, agent by agent, so that different agents never share a line.',
-  size: 8,
-  align: 8,
+  size: 12,
+  align: 4,
   fields: {
     interest: {
       at: 0,
@@ -121,7 +122,17 @@ export const cell = record({
       means: "asynchronous flows of this agent wait for the slot: the oldest one's ticket, 0 = none",
       writers: 'the agent itself; the recoverer of a dead agent',
     },
-    hold: { at: 4, type: 'i32', means: 'reserved for shared holds of this agent', writers: 'nobody yet' },
+    hold: {
+      at: 4,
+      type: 'i32',
+      means: 'of an rwlock: the shared hold of this agent, and how often it has been taken; stays when the record passes to another agent',
+      writers: 'the agent itself; the recoverer of a dead agent',
+      bits: {
+        reads: { bit: 0, width: 1, means: 'the agent holds, or is about to look whether it may', staleness: 'may be set for a moment without a hold; never clear with one. May be that of a dead agent until its recovery' },
+        taken: { bit: 1, width: 31, means: 'shared acquisitions that have ended, wraps', staleness: 'never stale' },
+      },
+    },
+    holdWraps: { at: 8, type: 'i32', means: 'how often `taken` has wrapped', writers: 'the agent itself' },
   },
 });
 
@@ -143,6 +154,8 @@ export const slot = record({
         starved: { bit: 18, width: 1, means: 'a waiter has been overtaken for too long: the next release hands over', staleness: 'may outlive the waiter that asked' },
         died: { bit: 19, width: 1, means: 'an owner died and nobody has declared the data good', staleness: 'never stale: set by recovery, cleared by the owner that declares' },
         closed: { bit: 20, width: 1, means: 'the manager was closed: nobody may acquire', staleness: 'never cleared' },
+        draining: { bit: 21, width: 1, means: 'of an rwlock: the owner waits until the readers have gone and has written nothing', staleness: 'never stale: cleared by the compare-exchange that ends the wait' },
+        upgradable: { bit: 22, width: 1, means: 'of an rwlock: the owner reads, and so may others', staleness: 'never stale: set and cleared with the owner, or cleared by its upgrade' },
       },
       states: [
         'free: 0',
@@ -152,6 +165,9 @@ export const slot = record({
         'inconsistent, free: died',
         'inconsistent, held: owner + died (+ waiters + starved)',
         'closed: closed (+ owner + died + waiters + starved)',
+        'rwlock, free, waited for: waiters (+ died)',
+        'rwlock, draining: owner + draining (+ waiters + died + closed)',
+        'rwlock, upgradable: owner + upgradable (+ waiters + died + closed)',
       ],
     },
     tickets: { at: 4, type: 'i32', means: `places in the queue given so far, twice: a ticket is one more, so never 0; ${NOBODY_TICKET}`, writers: 'waiters, by atomic add' },
@@ -159,7 +175,8 @@ export const slot = record({
     since: { at: 16, type: 'f64', means: 'when the hold `sinceToken` began, ms on the shared clock; unset for a hold that did not have to sleep first', writers: 'the owner' },
     sinceToken: { at: 24, type: 'f64', means: '`token` of the hold that `since` speaks of', writers: 'the owner, after `since`' },
     contended: { at: 32, type: 'f64', means: 'acquisitions that found the lock taken, or inconsistent', writers: 'the owner, as part of acquiring' },
-    reserved0: { at: 40, type: 'bytes', length: 32, means: 'unused', writers: 'nobody' },
+    done: { at: 40, type: 'i32', means: 'of a once: 1 as soon as its function has returned', writers: 'the owner' },
+    reserved0: { at: 44, type: 'bytes', length: 28, means: 'unused', writers: 'nobody' },
     waitMsSum: { at: 72, type: 'f64', means: 'time that acquisitions slept, ms', writers: 'the owner' },
     waitMsMax: { at: 80, type: 'f64', means: 'longest of them, ms', writers: 'the owner' },
     timeouts: { at: 88, type: 'i32', means: 'acquisitions given up because of their deadline', writers: 'waiters, by atomic add' },
@@ -186,13 +203,30 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 rwlock', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
       },
     },
     nameLength: { at: 188, type: 'i32', means: 'bytes of the name', writers: 'claimant' },
+  },
+});
+
+export const shared = record({
+  name: 'shared',
+  means: 'What shared acquisitions of a slot that had to wait leave behind. Memory that is never touched costs nothing.',
+  size: 128,
+  align: CACHE_LINE,
+  fields: {
+    contended: { at: 0, type: 'i32', means: 'shared acquisitions that had to sleep', writers: 'readers, by atomic add' },
+    timeouts: { at: 4, type: 'i32', means: 'shared acquisitions given up because of their deadline', writers: 'waiters, by atomic add' },
+    aborts: { at: 8, type: 'i32', means: 'shared acquisitions given up because of a signal or a cancel token', writers: 'waiters, by atomic add' },
+    waitUsMax: { at: 12, type: 'i32', means: 'longest of the waits, µs', writers: 'readers, by compare-exchange, upward only' },
+    waitUsLow: { at: 16, type: 'i32', means: 'time that shared acquisitions slept, µs: its low 32 bits', writers: 'readers, by atomic add' },
+    waitUsHigh: { at: 20, type: 'i32', means: 'its high bits', writers: 'the reader whose add has carried, by atomic add' },
+    waits: { at: 24, type: 'bytes', length: 48, means: 'histogram of the waits, as `slot.waits`', writers: 'readers, by atomic add' },
+    reserved0: { at: 72, type: 'bytes', length: 56, means: 'unused', writers: 'nobody' },
   },
 });
 
@@ -227,7 +261,7 @@ export const index = record({
 });
 
 /** All records, in the order of their regions. */
-export const records = [header, agent, cell, slot, name, nameTail, index] as const;
+export const records = [header, agent, cell, slot, shared, name, nameTail, index] as const;
 
 export const MAGIC = 0x484f4c44;
 export const LAYOUT_VERSION = 1;
@@ -241,6 +275,12 @@ export const HANDED = mask(word.handed);
 export const STARVED = mask(word.starved);
 export const DIED = mask(word.died);
 export const CLOSED = mask(word.closed);
+export const DRAINING = mask(word.draining);
+export const UPGRADABLE = mask(word.upgradable);
+
+/** Values of `agent.wantsMode`. */
+export const SHARED = 1;
+export const EXCLUSIVE = 2;
 
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1 } as const;
+export const primitives = { mutex: 1, once: 2, rwlock: 3 } as const;

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LockManager, type MutexGuard, type OwnerDeath } from 'holdfast';
-import { endThreads, entries, newLog, refusal, refusalCode, startThreads, Thread, untilBlocked, type Way } from './harness/workers.js';
+import { endThreads, entries, newLog, refusal, refusalCode, resume, sharedWords, startThreads, Thread, until, untilBlocked, type Way } from './harness/workers.js';
 
 const manager = LockManager.create();
 const ways: Way[] = ['terminate()', 'process.exit()', 'an uncaught error', 'an unhandled rejection', 'out of memory', 'a normal end'];
@@ -324,6 +324,21 @@ describe('a thread that dies', () => {
     await parent.do('endNested');
     expect(await refusalCode(parent.do('acquire', name))).toBe('ERR_LOCK_OWNER_DIED');
     expect(await refusalCode(() => manager.mutex(name).acquire())).toBe('ERR_LOCK_OWNER_DIED');
+  });
+
+  // As everywhere without a list of threads: see docs/recovery.md.
+  test.runIf(process.platform === 'linux')('is found by an event loop that waits, though the thread that would hear of it is blocked', async () => {
+    const parent = await Thread.start();
+    await parent.do('attach');
+    const nested = await parent.nest();
+    await nested.do('acquire', name);
+    const gate = sharedWords(2);
+    const stalled = parent.do('stall', gate);
+    await until('its parent is stuck', () => Atomics.load(gate, 0) === 1);
+    nested.do('end', 'process.exit()').catch(() => {});
+    expect(await refusalCode(manager.mutex(name).acquireAsync({ timeoutMs: 10_000 }))).toBe('ERR_LOCK_OWNER_DIED');
+    resume(gate);
+    await stalled;
   });
 });
 

@@ -21,6 +21,19 @@ describe("a lock with fairness 'fifo'", () => {
     return threads;
   }
 
+  test('passes to the next in the queue if the one that it was handed to does not come', async () => {
+    const mutex = manager.mutex('fifo/absent', fifo);
+    const [absent, next] = await openers('fifo/absent', 2);
+    const guard = mutex.acquire();
+    await absent!.do('breakOff', 'fifo/absent', 50);
+    // Nothing has withdrawn its interest.
+    await untilBlocked(manager, 'fifo/absent', 1);
+    const acquired = next!.do('acquire', 'fifo/absent', { timeoutMs: 10_000 });
+    await untilBlocked(manager, 'fifo/absent', 2);
+    guard.release();
+    await acquired;
+  });
+
   test('is handed on in the order of arrival', async () => {
     const mutex = manager.mutex('fifo/order', fifo);
     const threads = await openers('fifo/order', 8);

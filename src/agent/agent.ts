@@ -20,12 +20,14 @@ const PATROL_MS = 50;
 
 /** How this thread holds one slot, where the lock word only says that it does. */
 export interface Hold {
-  /** Guards not yet released, of whichever form. */
+  /** Guards not yet released, of whichever form. Of an rwlock: those that read. */
   guards: number;
   /** Those of them that are asynchronous. */
   flows: number;
   /** Of a reentrant lock: `lock()` calls not yet undone. Others have no need to count: it is one if the word says so. */
   pairs: number;
+  /** Of an rwlock: whether the oldest flow that waits owns the word and waits for the readers. */
+  drains: boolean;
 }
 
 /** What a thread leaves for the workers that it makes. */
@@ -71,7 +73,7 @@ export class Agent {
   /** What this thread holds of a slot; one object for all handles of that lock in this thread. */
   holdOf(slotNumber: number): Hold {
     let hold = this.#holds.get(slotNumber);
-    if (hold === undefined) this.#holds.set(slotNumber, (hold = { guards: 0, flows: 0, pairs: 0 }));
+    if (hold === undefined) this.#holds.set(slotNumber, (hold = { guards: 0, flows: 0, pairs: 0, drains: false }));
     return hold;
   }
 

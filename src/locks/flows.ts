@@ -1,18 +1,16 @@
-import { OWNER } from '../../native-layout/index.js';
 import type { Watcher } from '../agent/mailbox.js';
 import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
 import * as raw from '../raw/mutex.js';
 import { clearCell, publishCell, takeTicket } from '../raw/queue.js';
 import { refuse } from './contended.js';
+import { TIMER_LIMIT_MS } from './options.js';
 import type { Site } from './site.js';
-import { noteWait } from './waits.js';
-
-/** Longest delay of a timer; a longer time-out has none. */
-const TIMER_LIMIT_MS = 2 ** 31 - 1;
+import type { Way } from './ways.js';
 
 /** An asynchronous acquisition that waits. */
 interface Flow {
+  readonly way: Way;
   readonly ticket: number;
   readonly sinceMs: number;
   readonly timeoutMs: number;
@@ -41,17 +39,21 @@ export class FlowQueue implements Watcher {
   }
 
   /** Resolves with the fencing token. */
-  acquire(timeoutMs: number, signal: AbortSignal | undefined, inconsistent: number, within: (...args: never[]) => unknown): Promise<number> {
-    const site = this.#site;
+  acquire(way: Way, timeoutMs: number, signal: AbortSignal | undefined, inconsistent: number, within: (...args: never[]) => unknown): Promise<number> {
+    const { site } = way;
     if (signal?.aborted) return Promise.reject(refuse(site, raw.INTERRUPTED, 0, timeoutMs, reasonOf(signal), within));
     if (this.#flows.size === 0) {
-      const result = raw.tryAcquire(site.words, site.slot, site.self) || raw.attempt(site.words, site.slot, site.self, inconsistent, 0);
-      if (result > 0) return Promise.resolve(this.#count(result));
+      const result = way.begin(inconsistent);
+      if (result > 0) {
+        way.countFlow();
+        return Promise.resolve(result);
+      }
       if (result !== raw.BUSY && result !== raw.HELD_BY_SELF) return Promise.reject(refuse(site, result, 0, timeoutMs, undefined, within));
     }
     if (timeoutMs === 0) return Promise.reject(refuse(site, raw.TIMED_OUT, 0, 0, undefined, within));
     return new Promise((resolve, reject) => {
       const flow: Flow = {
+        way,
         ticket: takeTicket(site.segment, site.slot),
         sinceMs: now(),
         timeoutMs,
@@ -73,9 +75,8 @@ export class FlowQueue implements Watcher {
 
   /** Gives the lock to the oldest flow if it is to be had. `false`: no flow waits any more. */
   look(): boolean {
-    const { segment, slot, self } = this.#site;
     for (const flow of this.#flows) {
-      const result = raw.attemptForFlow(segment, slot, self, flow.inconsistent);
+      const result = flow.way.look(flow.inconsistent, flow.ticket);
       if (result === raw.BUSY) return true;
       if (result > 0) this.#grant(flow, result);
       else this.#giveUp(flow, result);
@@ -84,8 +85,7 @@ export class FlowQueue implements Watcher {
   }
 
   patrol(): void {
-    const { segment, words, slot } = this.#site;
-    segment.patrol(words.load(slot) & OWNER);
+    this.#site.segment.patrol(this.#oldest()?.way.blocker() ?? 0);
   }
 
   /** After a release by this thread: its next flow need not wait for the bell. */
@@ -103,22 +103,17 @@ export class FlowQueue implements Watcher {
   }
 
   #grant(flow: Flow, token: number): void {
-    const { words, slot } = this.#site;
+    const { segment, slot, self } = this.#site;
     const nowMs = now();
-    noteWait(words, slot, nowMs - flow.sinceMs, nowMs, token);
+    flow.way.noteWait(nowMs - flow.sinceMs, nowMs, token);
     this.#forget(flow);
     // This agent holds, so it owes nothing to those behind: its release looks for them.
     const next = this.#oldest();
-    if (next === undefined) clearCell(this.#site.segment, slot, this.#site.self);
-    else publishCell(this.#site.segment, slot, this.#site.self, next.ticket);
-    flow.resolve(this.#count(token));
-  }
-
-  /** A hold counts from here on: whoever awaits it makes its guard only later. */
-  #count(token: number): number {
-    this.#site.hold.guards++;
-    this.#site.hold.flows++;
-    return token;
+    if (next === undefined) clearCell(segment, slot, self);
+    else publishCell(segment, slot, self, next.ticket);
+    // A hold counts from here on: whoever awaits it makes its guard only later.
+    flow.way.countFlow();
+    flow.resolve(token);
   }
 
   #giveUp(flow: Flow, outcome: number): void {
@@ -128,15 +123,18 @@ export class FlowQueue implements Watcher {
     this.#forget(flow);
     const next = this.#oldest();
     if (next === undefined) {
-      // The lock may have been left to this agent meanwhile; nobody here wants it any more.
-      if (raw.withdrawFlows(segment, slot, self) > 0) raw.release(segment, slot, self);
+      flow.way.withdraw();
       this.#site.agent.mailbox.unwatch(this);
-    } else if (wasOldest) publishCell(segment, slot, self, next.ticket);
+    } else if (wasOldest) {
+      publishCell(segment, slot, self, next.ticket);
+      flow.way.stepDown();
+      this.lookSoon();
+    }
     flow.reject(this.#error(flow, outcome));
   }
 
   #error(flow: Flow, outcome: number): LockError {
-    return refuse(this.#site, outcome, now() - flow.sinceMs, flow.timeoutMs, reasonOf(flow.signal), this.acquire);
+    return refuse(flow.way.site, outcome, now() - flow.sinceMs, flow.timeoutMs, reasonOf(flow.signal), this.acquire);
   }
 
   #forget(flow: Flow): void {
@@ -150,7 +148,8 @@ export class FlowQueue implements Watcher {
   }
 }
 
-function reasonOf(signal: AbortSignal | undefined): { readonly reason: string } {
+/** What an abort says. */
+export function reasonOf(signal: AbortSignal | undefined): { readonly reason: string } {
   const reason: unknown = signal?.reason;
   return { reason: reason instanceof Error ? reason.message : String(reason ?? 'aborted') };
 }

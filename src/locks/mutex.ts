@@ -4,13 +4,13 @@ import { LockError } from '../contract/errors.js';
 import type { AcquireAsyncOptions, AcquireOptions, Guard, Lock, OwnerDeath } from '../contract/lock.js';
 import * as raw from '../raw/mutex.js';
 import type { SharedWords } from '../shm/words.js';
-import { CancelInterrupt } from './cancel-token.js';
-import { acquireContended, refuse } from './contended.js';
+import { acquireContended, checkOptions, refuse, refuseThenable } from './contended.js';
 import { readDeath } from './deaths.js';
 import type { FlowQueue } from './flows.js';
 import { functionOf, optionsOf, signalOf, timeoutOf } from './options.js';
 import * as refusals from './refusals.js';
-import type { Site } from './site.js';
+import { leaveSite, type Site } from './site.js';
+import { MutexWay, type Way } from './ways.js';
 
 /** Mends the data that a dead owner may have left half-written. Runs under the lock. */
 export type Repair = (guard: MutexGuard, death: OwnerDeath) => void;
@@ -115,6 +115,7 @@ export class Mutex implements Lock {
   readonly kind = 'mutex';
   readonly mode = 'exclusive';
   readonly #site: Site;
+  readonly #way: Way;
   readonly #words: SharedWords;
   readonly #self: number;
   readonly #hold: Hold;
@@ -133,6 +134,7 @@ export class Mutex implements Lock {
   constructor(site: Site, flows: FlowQueue, { reentrant, repair }: { readonly reentrant: boolean; readonly repair: Repair | undefined }) {
     this.name = site.name;
     this.#site = site;
+    this.#way = new MutexWay(site);
     this.#words = site.words;
     this.#self = site.self;
     this.#slot = site.slot;
@@ -143,7 +145,7 @@ export class Mutex implements Lock {
   }
 
   acquire(options?: AcquireOptions): MutexGuard {
-    if (options !== undefined) this.#check(options, this.acquire);
+    if (options !== undefined) checkOptions(this.#site, options, this.acquire);
     const token = this.#takeAtOnce() || this.#trySpinning(options);
     if (token === 0) return this.#guard(this.#takeContended(options, this.#site.inconsistent, this.acquire), 'blocking');
     this.#countGuard();
@@ -200,7 +202,7 @@ export class Mutex implements Lock {
    * @returns the previous owner's death, where {@link MutexGuard.ownerDied} would tell of it.
    */
   lock(options?: AcquireOptions): OwnerDeath | undefined {
-    if (options !== undefined) this.#check(options, this.lock);
+    if (options !== undefined) checkOptions(this.#site, options, this.lock);
     if (this.#reentrant) return this.#lockCounted(options);
     return raw.tryAcquire(this.#words, this.#slot, this.#self) === 0 ? this.#lockContended(options) : undefined;
   }
@@ -227,7 +229,7 @@ export class Mutex implements Lock {
    * acquire. Released without that, the lock stays inconsistent.
    */
   acquireInconsistent(options?: AcquireOptions): MutexGuard {
-    if (options !== undefined) this.#check(options, this.acquireInconsistent);
+    if (options !== undefined) checkOptions(this.#site, options, this.acquireInconsistent);
     const token = this.#takeAtOnce() || this.#takeContended(options, raw.TAKE_INCONSISTENT, this.acquireInconsistent);
     return this.#guardOf(token, 'blocking', this.#death());
   }
@@ -235,7 +237,7 @@ export class Mutex implements Lock {
   /** @internal The thread has left the segment: `slot` is a closed one. */
   detach(slot: number): void {
     this.#slot = slot;
-    this.#site.slot = slot;
+    leaveSite(this.#site, slot);
     this.#isDetached = true;
   }
 
@@ -251,23 +253,13 @@ export class Mutex implements Lock {
     return pairs + guards > flows && !this.#isDetached;
   }
 
-  /** Also when the lock is free: what is wrong is refused, and what is cancelled already is not begun. */
-  #check(options: AcquireOptions, within: Within): void {
-    const { timeoutMs, cancel } = optionsOf(options, 'options');
-    timeoutOf(timeoutMs, 0);
-    const interrupt = cancel === undefined ? undefined : new CancelInterrupt(cancel);
-    if (interrupt?.requested()) throw refuse(this.#site, raw.INTERRUPTED, 0, 0, interrupt, within);
-  }
-
   /** The lock may be free again by the time that anything else is looked at. */
   #trySpinning(options: AcquireOptions | undefined): number {
     return options === undefined && this.#site.spins ? raw.trySpinning(this.#words, this.#slot, this.#self) : 0;
   }
 
   #takeContended(options: AcquireOptions | undefined, inconsistent: number, within: Within): number {
-    const { timeoutMs, cancel } = optionsOf(options, 'options');
-    const interrupt = cancel === undefined ? undefined : new CancelInterrupt(cancel);
-    return acquireContended(this.#site, timeoutOf(timeoutMs, this.#site.timeoutMs), interrupt, inconsistent, within);
+    return acquireContended(this.#way, options, inconsistent, within);
   }
 
   #tryContended(): MutexGuard | undefined {
@@ -290,7 +282,7 @@ export class Mutex implements Lock {
   async #acquireFlow(options: AcquireAsyncOptions | undefined): Promise<MutexGuard> {
     const { timeoutMs, signal } = optionsOf(options, 'options');
     const limit = timeoutOf(timeoutMs, this.#site.timeoutMs);
-    return this.#guard(await this.#flows.acquire(limit, signalOf(signal), this.#site.inconsistent, this.acquireAsync), 'flow');
+    return this.#guard(await this.#flows.acquire(this.#way, limit, signalOf(signal), this.#site.inconsistent, this.acquireAsync), 'flow');
   }
 
   /** The guard of a hold that was hard to get: a previous owner may have died. */
@@ -358,12 +350,4 @@ export class Mutex implements Lock {
     // A manager that was closed has taken the hold back already.
     else if (!(this.#words.load(this.#slot) & CLOSED)) throw refusals.notHeld(this.#site, 'unlock()', 'is not held by this thread', this.unlock);
   }
-}
-
-/** Throws if what a function under the lock has returned is a promise. */
-function refuseThenable(site: Site, what: string, result: { then?: unknown }, within: Within): void {
-  if (typeof result.then !== 'function') return;
-  // Its outcome has nobody to go to; this error says why.
-  (result as PromiseLike<unknown>).then(undefined, () => {});
-  throw refusals.asyncBody(site, what, within);
 }

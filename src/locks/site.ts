@@ -1,6 +1,6 @@
 import type { Agent, Hold } from '../agent/agent.js';
 import type { LockKind, LockMode } from '../contract/lock.js';
-import { type Segment, slotAt } from '../shm/segment.js';
+import { cellAt, type Segment, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 
 /** Where a handle of a lock stands: which slot, as which agent, with which defaults. */
@@ -15,6 +15,8 @@ export interface Site {
   readonly slotNumber: number;
   /** Address of the slot; a closed one once the thread has left the segment. */
   slot: number;
+  /** Address of this agent's cell; nobody's once the thread has left the segment. */
+  cell: number;
   /** What this thread holds of it, one for all handles. */
   readonly hold: Hold;
   /** TAKE_INCONSISTENT or REFUSE_INCONSISTENT. */
@@ -44,6 +46,13 @@ export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name'
     self: id,
     slotNumber,
     slot: slotAt(segment, slotNumber),
+    cell: cellAt(segment, id, slotNumber),
     hold: agent.holdOf(slotNumber),
   };
+}
+
+/** The thread has left the segment: `slot` is a closed one, and the cell may be another agent's. */
+export function leaveSite(site: Site, slot: number): void {
+  site.slot = slot;
+  site.cell = cellAt(site.segment, 0, site.slotNumber);
 }

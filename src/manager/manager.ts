@@ -7,15 +7,21 @@ import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
 import { FlowQueue } from '../locks/flows.js';
 import { Mutex, type Repair } from '../locks/mutex.js';
+import { Once } from '../locks/once.js';
 import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
-import { siteOf } from '../locks/site.js';
+import { Rwlock, type RwlockRepair, type RwlockView } from '../locks/rwlock.js';
+import { type Site, siteOf } from '../locks/site.js';
 import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
-import { close, REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
-import { closedManager, findNamed, isSameKind, kindOf, type MutexKind, namedSlots, openNamed } from '../registry/registry.js';
+import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
+import { closeSlot } from '../raw/slots.js';
+import type { MutexKind, RwlockKind, SlotKind } from '../registry/kinds.js';
+import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
 import { checkHeader, compareLayout, isClosed, type LayoutMismatch, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
+import { Handles } from './handles.js';
+import type { MutexOptions, OnceOptions, RwlockOptions } from './lock-options.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
 
 /** What `LockManager.create` decides for all threads. */
@@ -35,26 +41,6 @@ export interface ManagerOptions {
   readonly blockingOnMain?: 'refuse' | 'allow' | undefined;
 }
 
-/** What a mutex is. All threads that open a name must agree on `fairness`, `reentrant` and `ownerDeath`. */
-export interface MutexOptions {
-  /**
-   * `'eventual'` (default): a released lock goes to whoever takes it first, and is handed over to a waiter that was passed over
-   * too often. `'fifo'`: handed over in order of arrival; slower by far under contention. Event loops compete in either case.
-   */
-  readonly fairness?: 'eventual' | 'fifo' | undefined;
-  /** Whether a thread may take again what it holds by a blocking call. Asynchronous holds are never reentrant. Default `false`. */
-  readonly reentrant?: boolean | undefined;
-  /** What becomes of the lock when its owner dies; see {@link Mutex}. Default: that of the manager. */
-  readonly ownerDeath?: 'poison' | 'release' | undefined;
-  /**
-   * Mends the data after the death of an owner, under the lock, in the next thread that acquires by this handle.
-   * Must not be asynchronous.
-   */
-  readonly repair?: Repair | undefined;
-  /** Default time-out of this handle, ms. */
-  readonly timeoutMs?: number | undefined;
-}
-
 /** What another thread needs to attach: send it in `workerData` or a message. */
 export interface SharedManager {
   readonly holdfast: 'manager';
@@ -70,6 +56,8 @@ export interface LockStatus extends SlotStatus {
 }
 
 const DEFAULT_NAME = 'default';
+/** Of a handle that was opened without a time-out of its own. */
+const NO_DEFAULT = -1;
 /** Addresses are signed words, and the memory begins with pages of its own. */
 const SIZE_LIMIT = 2 ** 31 - 2 ** 17;
 
@@ -89,11 +77,9 @@ export class LockManager implements AsyncDisposable {
   readonly #isCreator: boolean;
   /** Those opened without options, for the quick way. */
   readonly #mutexes = new Map<string, Mutex>();
-  /** By name. Those of one name differ in their default time-out. */
-  readonly #handles = new Map<string, Handle[]>();
-  /** Weak, since a program may give a new function in every task. */
-  readonly #repairing = new Set<WeakRef<Mutex>>();
-  readonly #dropped = new FinalizationRegistry<WeakRef<Mutex>>((handle) => this.#repairing.delete(handle));
+  readonly #onces = new Map<string, Once>();
+  readonly #rwlocks = new Map<string, Rwlock>();
+  readonly #handles = new Handles();
   readonly #flows = new Map<number, FlowQueue>();
   /** Whether workers find this manager by what this thread has left for them. */
   #hasLeft = false;
@@ -185,26 +171,60 @@ export class LockManager implements AsyncDisposable {
       ownerDeath: choiceOf(ownerDeath, ['poison', 'release'], this.#options.ownerDeath, 'ownerDeath'),
     };
     const defaultMs = timeoutOf(timeoutMs, this.#options.exclusiveMs);
-    const handles = this.#handles.get(name) ?? [];
-    const known = repair ? undefined : handles.find((handle) => handle.timeoutMs === defaultMs && isSameKind(handle.kind, kind));
-    if (known !== undefined) return known.mutex;
-    const slotNumber = openNamed(this.#agent, name, kind);
-    const site = siteOf(this.#agent, slotNumber, {
-      name,
-      kind: 'mutex',
-      mode: 'exclusive',
-      inconsistent: kind.ownerDeath === 'release' || repair !== undefined ? TAKE_INCONSISTENT : REFUSE_INCONSISTENT,
-      timeoutMs: defaultMs,
-      spins: kind.fairness !== 'fifo',
-      mayBlock: !isMainThread || this.#options.blockingOnMain === 'allow',
-    });
-    let flows = this.#flows.get(slotNumber);
-    if (flows === undefined) this.#flows.set(slotNumber, (flows = new FlowQueue(site)));
-    const mutex = new Mutex(site, flows, { reentrant: kind.reentrant, repair });
-    if (repair === undefined) this.#handles.set(name, [...handles, { kind, timeoutMs: defaultMs, mutex }]);
-    else this.#track(mutex);
+    const make = (): Mutex => this.#makeMutex(name, kind, defaultMs, repair);
+    const mutex = repair === undefined ? this.#handles.get(name, kind, defaultMs, make) : make();
+    if (repair !== undefined) this.#handles.track(mutex);
     if (options === undefined) this.#mutexes.set(name, mutex);
     return mutex;
+  }
+
+  /**
+   * The work of that name that is done once; the same in every thread.
+   *
+   * @throws LockError as {@link mutex} does.
+   */
+  once(name: string, options?: OnceOptions): Once {
+    const plain = options === undefined ? this.#onces.get(name) : undefined;
+    if (plain !== undefined) return plain;
+    this.#checkOpen(name);
+    const timeoutMs = timeoutOf(optionsOf(options, 'options').timeoutMs, this.#options.exclusiveMs);
+    const kind = { kind: 'once' } as const;
+    const once = this.#handles.get(name, kind, timeoutMs, () => {
+      const site = this.#siteOf(name, kind, { mode: 'exclusive', inconsistent: TAKE_INCONSISTENT, timeoutMs, spins: true });
+      return new Once(new Mutex(site, this.#flowsOf(site), { reentrant: false, repair: undefined }), site.words, site.slot);
+    });
+    if (options === undefined) this.#onces.set(name, once);
+    return once;
+  }
+
+  /**
+   * The read-write lock of that name; the same in every thread.
+   *
+   * @throws LockError as {@link mutex} does.
+   */
+  rwlock(name: string, options?: RwlockOptions): Rwlock {
+    const plain = options === undefined ? this.#rwlocks.get(name) : undefined;
+    if (plain !== undefined) return plain;
+    this.#checkOpen(name);
+    const { ownerDeath, repair, timeoutMs } = optionsOf(options, 'options');
+    if (repair !== undefined) functionOf(repair, 'repair');
+    const kind: RwlockKind = { kind: 'rwlock', ownerDeath: choiceOf(ownerDeath, ['poison', 'release'], this.#options.ownerDeath, 'ownerDeath') };
+    const limits = { shared: timeoutOf(timeoutMs, this.#options.sharedMs), exclusive: timeoutOf(timeoutMs, this.#options.exclusiveMs) };
+    const make = (): Rwlock => this.#makeRwlock(name, kind, limits, repair);
+    const rwlock = repair === undefined ? this.#handles.get(name, kind, timeoutMs ?? NO_DEFAULT, make) : make();
+    if (repair !== undefined) this.#handles.track(rwlock);
+    if (options === undefined) this.#rwlocks.set(name, rwlock);
+    return rwlock;
+  }
+
+  /** `rwlock(name).read`. */
+  readLock(name: string): RwlockView {
+    return this.rwlock(name).read;
+  }
+
+  /** `rwlock(name).write`. */
+  writeLock(name: string): RwlockView {
+    return this.rwlock(name).write;
   }
 
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
@@ -259,12 +279,11 @@ export class LockManager implements AsyncDisposable {
     if (this.#isCreator) {
       setClosed(segment);
       const used = segment.words.load(segment.header + header.fields.slotHigh.at);
-      for (let number = 0; number < used; number++) close(segment, slotAt(segment, number));
+      for (let number = 0; number < used; number++) closeSlot(segment, slotAt(segment, number));
     }
     if (this.#hasLeft) leaveForWorkers(nameKey(this.name!), undefined);
     for (const flows of this.#flows.values()) flows.close(shutSlot(segment));
-    for (const { mutex } of [...this.#handles.values()].flat()) mutex.detach(shutSlot(segment));
-    for (const handle of this.#repairing) handle.deref()?.detach(shutSlot(segment));
+    this.#handles.detach(shutSlot(segment));
     managersOfThread.delete(this.#key);
     if (this.name !== undefined && managersOfThread.get(nameKey(this.name)) === this) managersOfThread.delete(nameKey(this.name));
     await this.#agent.detach();
@@ -274,10 +293,34 @@ export class LockManager implements AsyncDisposable {
     return this.close();
   }
 
-  #track(mutex: Mutex): void {
-    const handle = new WeakRef(mutex);
-    this.#repairing.add(handle);
-    this.#dropped.register(mutex, handle);
+  #makeMutex(name: string, kind: MutexKind, timeoutMs: number, repair: Repair | undefined): Mutex {
+    const site = this.#siteOf(name, kind, {
+      mode: 'exclusive',
+      inconsistent: kind.ownerDeath === 'release' || repair !== undefined ? TAKE_INCONSISTENT : REFUSE_INCONSISTENT,
+      timeoutMs,
+      spins: kind.fairness !== 'fifo',
+    });
+    return new Mutex(site, this.#flowsOf(site), { reentrant: kind.reentrant, repair });
+  }
+
+  #makeRwlock(name: string, kind: RwlockKind, limits: { readonly shared: number; readonly exclusive: number }, repair: RwlockRepair | undefined): Rwlock {
+    const takes = kind.ownerDeath === 'release' || repair !== undefined ? TAKE_INCONSISTENT : REFUSE_INCONSISTENT;
+    const write = this.#siteOf(name, kind, { mode: 'exclusive', inconsistent: takes, timeoutMs: limits.exclusive, spins: false });
+    // Readers can not mend: they leave it to a writer.
+    const inconsistent = repair === undefined ? write.inconsistent : REFUSE_INCONSISTENT;
+    const shared = (): Site => ({ ...write, mode: 'shared', inconsistent, timeoutMs: limits.shared });
+    return new Rwlock({ read: shared(), upgradable: shared(), write }, this.#flowsOf(write), repair);
+  }
+
+  #flowsOf(site: Site): FlowQueue {
+    let flows = this.#flows.get(site.slotNumber);
+    if (flows === undefined) this.#flows.set(site.slotNumber, (flows = new FlowQueue(site)));
+    return flows;
+  }
+
+  #siteOf(name: string, kind: SlotKind, rest: Pick<Site, 'mode' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
+    const mayBlock = !isMainThread || this.#options.blockingOnMain === 'allow';
+    return siteOf(this.#agent, openNamed(this.#agent, name, kind), { name, kind: kind.kind, mayBlock, ...rest });
   }
 
   #leave(): void {
@@ -308,12 +351,6 @@ export function getLockManager(name: string = DEFAULT_NAME): LockManager {
   const hint =
     'call getLockManager() on the main thread before the pool or worker is made; or send manager.share() in workerData and call LockManager.attach(shared)';
   throw new LockError('ERR_LOCK_NO_SEGMENT', `this worker was made before the lock manager "${name}", or that one was closed\n  hint: ${hint}`, { manager: name, hint });
-}
-
-interface Handle {
-  readonly kind: MutexKind;
-  readonly timeoutMs: number;
-  readonly mutex: Mutex;
 }
 
 interface Placement {

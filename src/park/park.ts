@@ -20,16 +20,16 @@ export function wakesOf(segment: Segment, self: number): number {
 
 /**
  * Sleeps until a wake after `seen`, or until `deadline` (ms on the shared clock; then `'timed-out'`). From time to time, and
- * before it gives up, it has the segment look whether `owner` still lives.
+ * before it gives up, it has the segment look whether `owner` still lives (`'patrolled'`, if that was all).
  */
-export function park(segment: Segment, self: number, seen: number, deadline: number, owner: number): 'woken' | 'timed-out' {
+export function park(segment: Segment, self: number, seen: number, deadline: number, owner: number): 'woken' | 'patrolled' | 'timed-out' {
   const { words, patrolMs } = segment;
   const at = agentAt(segment, self) + PARK;
   const leftMs = deadline === Infinity ? Infinity : deadline - now();
   const slept = sleep(words, at, seen, Math.min(leftMs, patrolMs));
   if (slept !== 'timed-out') return 'woken';
   segment.patrol(owner);
-  return leftMs <= patrolMs ? 'timed-out' : 'woken';
+  return leftMs <= patrolMs ? 'timed-out' : 'patrolled';
 }
 
 function sleep(words: Segment['words'], at: number, seen: number, timeoutMs: number): 'ok' | 'not-equal' | 'timed-out' {

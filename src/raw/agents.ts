@@ -16,12 +16,12 @@
  *
  * Order. Marker: set `dead`, then read the recoverer. Recoverer: clear the recoverer word, then read the marks again.
  */
-import { agent, header, mask, OWNER, slot } from '../../native-layout/index.js';
+import { agent, header, mask } from '../../native-layout/index.js';
 import { resetSleep, ring, unpark } from '../park/park.js';
 import { agentAt, raise, type Segment, slotAt } from '../shm/segment.js';
-import { recover } from './mutex.js';
 import { recoverClaim } from './names.js';
-import { clearCell, clearRow, hasFlows } from './queue.js';
+import { clearRow } from './queue.js';
+import { recoverSlot } from './slots.js';
 
 const CLAIM = agent.fields.claim.at;
 const DEAD = mask(agent.fields.claim.bits.dead);
@@ -35,9 +35,6 @@ const SLOT_HIGH = header.fields.slotHigh.at;
 const RECOVERER = header.fields.recoverer.at;
 const RECOVERER_AGENT = mask(header.fields.recoverer.bits.agent);
 const ONE_CHANGE = 1 << header.fields.recoverer.bits.sequence.bit;
-const OWNER_DEATHS = slot.fields.ownerDeaths.at;
-const DEATH_AT = slot.fields.deathAt.at;
-const DEATH_THREAD = slot.fields.deathThread.at;
 
 /** #1 → #2. The id of the record, or 0 if all are in use. */
 export function claimAgent(segment: Segment, threadId: number): number {
@@ -148,19 +145,11 @@ function recoverAgent(segment: Segment, dead: number, nowMs: number): void {
 /** Repairs first, then wakes everybody: what the dead one had swallowed or owed can not be told apart from nothing. */
 function repairAfter(segment: Segment, dead: number, nowMs: number): void {
   const { words } = segment;
-  const record = agentAt(segment, dead);
   clearRow(segment, dead);
   const slots = words.load(segment.header + SLOT_HIGH);
   for (let number = 0; number < slots; number++) {
     recoverClaim(segment, number, dead);
-    const slotAddress = slotAt(segment, number);
-    // Read first: most cells have never been touched, and need not become resident.
-    if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
-    if ((words.load(slotAddress) & OWNER) === dead) {
-      words.store(slotAddress + DEATH_THREAD, words.load(record + CLAIM) & THREAD);
-      words.storeNumber(slotAddress + DEATH_AT, nowMs);
-    }
-    if (recover(segment, slotAddress, dead)) words.add(slotAddress + OWNER_DEATHS, 1);
+    recoverSlot(segment, slotAt(segment, number), dead, nowMs);
   }
   const high = words.load(segment.header + AGENT_HIGH);
   for (let id = 1; id <= high; id++) {

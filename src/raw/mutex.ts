@@ -12,7 +12,7 @@
  *   #2 → #3 `ask`: a waiter has the releaser look for it.
  *   #2 → #1 `tryRelease`. #3 → #1 `release`: frees the word, then wakes the next, who competes.
  *   #3 → #4 `release`: hands over, if the slot is fifo or a waiter is STARVED. #4 → #3 `attempt`, `leave`: the chosen one accepts.
- *   #4 → #3 `release`: takes back from a chosen one that has withdrawn.
+ *   #4 → #3 `release`: takes back from a chosen one that has withdrawn. #4 → #3 `passOver`: from one that does not come.
  *   #6 → #5 `release`: the data is still not declared good; everybody who waits must look.
  *   #2, #3, #6 → #5 `recover`: the owner is dead. #4 → #1 `recover`: the chosen one is dead, or has withdrawn and its releaser is dead.
  *   #6 → #3 `declareConsistent`. any → #7 `close`.
@@ -20,8 +20,8 @@
  * Invariants. INV-owner: the operation that acquires is the one that writes OWNER, so the word alone tells who held when a
  * thread died. INV-baton: while a waiter sleeps, either the word has WAITERS or HANDED, or an agent that was woken has yet to look
  * at the word; that agent leaves only after it has passed this on (`leave`), and if it dies, the sweep after its recovery
- * wakes everybody. INV-one: of accepting, taking back and passing on a handed lock exactly one happens: all are a compare-exchange
- * of the same word. INV-told: DIED is set by recovery and cleared only by an owner.
+ * wakes everybody. INV-one: of accepting, taking back, passing over and passing on a handed lock exactly one happens: all are a
+ * compare-exchange of the same word. INV-told: DIED is set by recovery and cleared only by an owner.
  *
  * Order. Waiter: publish the row, then read the word. Releaser: free the word, then read the rows. Chosen one that gives up: clear
  * the row, then read the word. Releaser that hands over: name the chosen one in the word, then read its row.
@@ -137,6 +137,7 @@ export function acquireQueued(
   let flags = WAITERS;
   let wasWoken = false;
   let expired = false;
+  let lastHeir = 0;
   publishRow(segment, slotAddress, self, sinceMs);
   for (;;) {
     const seen = wakesOf(segment, self);
@@ -157,15 +158,37 @@ export function acquireQueued(
       if (expired) result = TIMED_OUT;
       else if (interrupt?.requested()) result = INTERRUPTED;
       else {
-        if (park(segment, self, seen, deadline, owner) === 'timed-out') expired = true;
+        const end = park(segment, self, seen, deadline, owner);
+        if (end === 'timed-out') expired = true;
         else wasWoken = true;
-        continue;
+        if (end !== 'patrolled') continue;
+        const heir = heirIn(words.load(slotAddress));
+        const token = heir !== 0 && heir === lastHeir ? passOver(words, slotAddress, heir, self) : 0;
+        lastHeir = heir;
+        if (token === 0) continue;
+        clearRow(segment, self);
+        return token;
       }
     }
     clearRow(segment, self);
     const handed = leave(segment, slotAddress, self);
     return handed > 0 ? handed : result;
   }
+}
+
+/** To whom a word hands the lock, 0 = nobody. */
+function heirIn(word: number): number {
+  return word & HANDED ? word & OWNER : 0;
+}
+
+/**
+ * #4 → #3. Takes a lock that was handed over one patrol ago or more, and not accepted: a thread whose wait was ended from outside, by
+ * the inspector or a time-out of `vm`, keeps its row and does not come. If the chosen one was only slow, it loses its turn. The
+ * fencing token, or 0.
+ */
+function passOver(words: SharedWords, slotAddress: number, heir: number, self: number): number {
+  const word = words.load(slotAddress);
+  return heirIn(word) === heir ? claimContended(words, slotAddress, word, (word & ~(OWNER | HANDED)) | self) : 0;
 }
 
 /** #2 → #3. The owner that will see `flags` when it releases, or 0: the word has become free or this agent's, so look again. */

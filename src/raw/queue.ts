@@ -14,7 +14,7 @@
  * Order. A waiter publishes, then reads the lock word; a releaser writes the lock word, then reads the rows. So at least one of
  * them sees the other.
  */
-import { agent, cell, header, slot } from '../../native-layout/index.js';
+import { agent, cell, EXCLUSIVE, header, SHARED, slot } from '../../native-layout/index.js';
 import { ring, unpark } from '../park/park.js';
 import { agentAt, cellAt, slotNumber, type Segment } from '../shm/segment.js';
 
@@ -22,11 +22,18 @@ const WANTS = agent.fields.wants.at;
 const TICKET = agent.fields.ticket.at;
 const WANTS_SINCE = agent.fields.wantsSince.at;
 const WANTS_TOKEN = agent.fields.wantsToken.at;
+const WANTS_MODE = agent.fields.wantsMode.at;
 const INTEREST = cell.fields.interest.at;
 const TICKETS = slot.fields.tickets.at;
 const TOKEN = slot.fields.token.at;
 const AGENT_HIGH = header.fields.agentHigh.at;
 const TICKET_STEP = 2;
+
+// Besides tickets, which are odd.
+/** Of one that is not queued: everybody is before it. */
+export const NEWCOMER = 0;
+/** Nobody is before it. */
+export const OUT_OF_TURN = 2;
 
 /** Takes the next place in the queue of a slot. */
 export function takeTicket(segment: Segment, slotAddress: number): number {
@@ -46,6 +53,12 @@ export function publishRow(segment: Segment, slotAddress: number, self: number, 
   words.storeNumber(row + WANTS_SINCE, sinceMs);
   words.storeNumber(row + WANTS_TOKEN, words.loadNumber(slotAddress + TOKEN));
   words.store(row + WANTS, slotNumber(segment, slotAddress) + 1);
+}
+
+/** The same with a mode, for locks that have two. */
+export function publishRowIn(segment: Segment, slotAddress: number, self: number, sinceMs: number, mode: number): void {
+  segment.words.store(agentAt(segment, self) + WANTS_MODE, mode);
+  publishRow(segment, slotAddress, self, sinceMs);
 }
 
 /** #2 → #1. */
@@ -78,7 +91,8 @@ export function hasFlows(segment: Segment, slotAddress: number, id: number): boo
   return ticketOfFlows(segment, slotAddress, id) !== 0;
 }
 
-function ticketOfFlows(segment: Segment, slotAddress: number, id: number): number {
+/** The ticket of the oldest flow of an agent that waits for the slot, 0 = none. */
+export function ticketOfFlows(segment: Segment, slotAddress: number, id: number): number {
   return segment.words.load(cellAt(segment, id, slotNumber(segment, slotAddress)) + INTEREST);
 }
 
@@ -130,6 +144,54 @@ export function wakeNext(segment: Segment, slotAddress: number): void {
   const first = firstBlocked(segment, slotAddress);
   if (first !== 0) unpark(segment, first);
   wakeFlows(segment, slotAddress);
+}
+
+/** The ticket of the row of an agent. */
+export function ticketOf(segment: Segment, id: number): number {
+  return segment.words.load(agentAt(segment, id) + TICKET);
+}
+
+/** A thread that is blocked on the slot with an older ticket than that, 0 = none. */
+export function blockedBefore(segment: Segment, slotAddress: number, ticket: number): number {
+  if (ticket === OUT_OF_TURN) return 0;
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) {
+    if (isBlockedOn(segment, slotAddress, id) && (ticket === NEWCOMER || isOlder(ticketOf(segment, id), ticket))) return id;
+  }
+  return 0;
+}
+
+/** Whether the thread of an agent is blocked on the slot for a shared hold. */
+export function isBlockedToShare(segment: Segment, slotAddress: number, id: number): boolean {
+  return isBlockedOn(segment, slotAddress, id) && segment.words.load(agentAt(segment, id) + WANTS_MODE) === SHARED;
+}
+
+/**
+ * Wakes those whose turn it is to take a slot that has become free: the threads that are blocked for a shared hold before the first
+ * that is for an exclusive one, or else that one; and every event loop that waits.
+ */
+export function wakeTurn(segment: Segment, slotAddress: number): void {
+  const high = highestAgent(segment);
+  const writer = firstExclusive(segment, slotAddress);
+  let readers = 0;
+  for (let id = 1; id <= high; id++) {
+    if (!isBlockedToShare(segment, slotAddress, id)) continue;
+    if (writer !== 0 && !isOlder(ticketOf(segment, id), ticketOf(segment, writer))) continue;
+    unpark(segment, id);
+    readers++;
+  }
+  if (readers === 0 && writer !== 0) unpark(segment, writer);
+  wakeFlows(segment, slotAddress);
+}
+
+function firstExclusive(segment: Segment, slotAddress: number): number {
+  const high = highestAgent(segment);
+  let first = 0;
+  for (let id = 1; id <= high; id++) {
+    if (!isBlockedOn(segment, slotAddress, id) || segment.words.load(agentAt(segment, id) + WANTS_MODE) !== EXCLUSIVE) continue;
+    if (first === 0 || isOlder(ticketOf(segment, id), ticketOf(segment, first))) first = id;
+  }
+  return first;
 }
 
 /** Wakes everybody who waits for a slot. */

@@ -1,23 +1,14 @@
-import { mask, primitives, slot } from '../../native-layout/index.js';
+import { slot } from '../../native-layout/index.js';
 import { LockError } from '../contract/errors.js';
 import { pause } from '../park/park.js';
 import { findSlot, FULL, FULL_FOR_NOW, isPublished, openSlot, UNKNOWN } from '../raw/names.js';
 import { isClosed } from '../shm/header.js';
 import { type Segment, slotAt } from '../shm/segment.js';
+import { decodeKind, describeKind, encodeKind, type SlotKind } from './kinds.js';
 import { nameOf, packName } from './names.js';
-
-const bits = slot.fields.kind.bits;
 
 /** A claimant that takes so many pauses (ms) is dead, or stopped. */
 const CLAIMANT_TRIES = 1_000;
-
-/** What a lock is, for all threads: whoever opens it must say the same. */
-export interface MutexKind {
-  readonly kind: 'mutex';
-  readonly fairness: 'eventual' | 'fifo';
-  readonly reentrant: boolean;
-  readonly ownerDeath: 'poison' | 'release';
-}
 
 /** Who opens a name. */
 export interface Opener {
@@ -28,7 +19,7 @@ export interface Opener {
 }
 
 /** The slot of that name; made if there is none. Throws if it is of another kind or with other parameters. */
-export function openNamed(opener: Opener, name: string, kind: MutexKind): number {
+export function openNamed(opener: Opener, name: string, kind: SlotKind): number {
   const { segment, id } = opener;
   const packed = packName(name);
   if (isClosed(segment)) throw closedManager(name);
@@ -55,53 +46,27 @@ export function findNamed(segment: Segment, name: string): number | undefined {
 }
 
 /** All named locks there are: slot, name and kind. */
-export function* namedSlots(segment: Segment): Generator<{ readonly slotNumber: number; readonly name: string; readonly kind: MutexKind }> {
+export function* namedSlots(segment: Segment): Generator<{ readonly slotNumber: number; readonly name: string; readonly kind: SlotKind }> {
   for (let slotNumber = 0; slotNumber < segment.slotLimit; slotNumber++) {
     if (isPublished(segment, slotNumber)) yield { slotNumber, name: nameOf(segment, slotNumber), kind: kindOf(segment, slotNumber) };
   }
 }
 
-export function kindOf(segment: Segment, slotNumber: number): MutexKind {
+export function kindOf(segment: Segment, slotNumber: number): SlotKind {
   return decodeKind(segment.words.load(slotAt(segment, slotNumber) + slot.fields.kind.at));
-}
-
-export function isSameKind(one: MutexKind, other: MutexKind): boolean {
-  return encodeKind(one) === encodeKind(other);
-}
-
-function encodeKind({ fairness, reentrant, ownerDeath }: MutexKind): number {
-  return (
-    primitives.mutex |
-    (fairness === 'fifo' ? mask(bits.fifo) : 0) |
-    (reentrant ? mask(bits.reentrant) : 0) |
-    (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0)
-  );
-}
-
-function decodeKind(word: number): MutexKind {
-  return {
-    kind: 'mutex',
-    fairness: word & mask(bits.fifo) ? 'fifo' : 'eventual',
-    reentrant: (word & mask(bits.reentrant)) !== 0,
-    ownerDeath: word & mask(bits.ownerDeathRelease) ? 'release' : 'poison',
-  };
 }
 
 export function closedManager(name: string): LockError {
   return new LockError('ERR_LOCK_CLOSED', `"${name}" not opened: its manager was closed`, { lock: name });
 }
 
-function kindMismatch(name: string, found: MutexKind, wanted: MutexKind): LockError {
+function kindMismatch(name: string, found: SlotKind, wanted: SlotKind): LockError {
   const hint = 'every thread that opens a name must give the same kind and parameters; what is left out counts as its default';
   return new LockError(
     'ERR_LOCK_KIND_MISMATCH',
-    `"${name}" is already a ${describe(found)}, not a ${describe(wanted)}\n  hint: ${hint}`,
+    `"${name}" is already a ${describeKind(found)}, not a ${describeKind(wanted)}\n  hint: ${hint}`,
     { lock: name, found, wanted, hint },
   );
-}
-
-function describe({ kind, fairness, reentrant, ownerDeath }: MutexKind): string {
-  return `${kind} { fairness: '${fairness}', reentrant: ${reentrant}, ownerDeath: '${ownerDeath}' }`;
 }
 
 function registryFull(segment: Segment, name: string): LockError {

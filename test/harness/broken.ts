@@ -12,9 +12,9 @@ export const bare: readonly Change[] = [noPatrol, noThreadList];
 export const broken = {
   /** As the Linux kernel does for its robust futexes. */
   sweepsOnlyAfterOwners: [
-    { find: /(function repairAfter\([^)]*\)\{)/, put: '$1let owned=false;' },
-    { find: /if\((recover\(segment,\w+,dead\))\)/, put: 'if($1&&(owned=true))' },
-    { find: /if\(id===dead\)continue/, put: 'if(id===dead||!owned)continue' },
+    { find: /(function repairAfter\([^)]*\)\{)/, put: '$1globalThis.owned=false;' },
+    { find: /if\((recoverWord\(segment,\w+,dead\))\)/, put: 'if($1&&(globalThis.owned=true))' },
+    { find: /if\(id===dead\)continue/, put: 'if(id===dead||!globalThis.owned)continue' },
   ],
   releasesWithoutWake: [{ find: /if\(\w+&WAITERS\)wakeNext\(segment,\w+\);/, put: '' }],
   recoversNever: [{ find: /#onThreadEnd\(ended\)\{/, put: '$&return;' }],

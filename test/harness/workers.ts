@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
-import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type SharedManager } from 'holdfast';
+import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type RwlockOptions, type SharedManager } from 'holdfast';
 
 /** Far longer than anything here takes on a busy machine, and shorter than the limit of a test. */
 const DEADLINE_MS = 20_000;
@@ -23,6 +23,19 @@ export interface Operations {
   open(lock: string, options: MutexOptions): void;
   /** Opens it with a repair that appends 1 to `log`, and throws if `fails`. */
   openWithRepair(lock: string, log: Int32Array, outcome: 'succeeds' | 'fails'): void;
+  openRwlock(lock: string, options: RwlockOptions): void;
+  /** Of the last guard of a lock. A mode of an rwlock is named `lock#read`, `lock#write` or `lock#upgradableRead`. */
+  downgrade(lock: string): GuardFacts;
+  upgrade(lock: string, options?: AcquireOptions): GuardFacts;
+  upgradeAsync(lock: string, options?: AcquireAsyncOptions): GuardFacts;
+  /** Reads until that many parties read. */
+  meetInside(lock: string, shadow: Int32Array, parties: number): void;
+  /** As `count`, in one form of an rwlock. `shadow[2]` counts whom a writer met, and what changed under a reader. */
+  mix(lock: string, shadow: Int32Array, rounds: number, form: RwlockForm, parties: number): void;
+  /** Adds 1 to `data[0]` and to `data[1]` under the write lock, again and again until `data[2]` is set. */
+  writePairs(lock: string, data: Int32Array): void;
+  /** As `hammer`, in one mode of an rwlock; counts its rounds in `counter[0]`. */
+  hammerRwlock(lock: string, mode: 'read' | 'write', gate: Int32Array, counter: Int32Array): void;
   acquire(lock: string, options?: AcquireOptions): GuardFacts;
   tryAcquire(lock: string): GuardFacts | undefined;
   acquireAsync(lock: string, options?: AcquireAsyncOptions): GuardFacts;
@@ -51,6 +64,11 @@ export interface Operations {
   isCancelled(token: CancelSource): boolean;
   /** Sets `gate[0]`, then holds the lock nearly all the time until `gate[1]` is set. */
   hammer(lock: string, gate: Int32Array): void;
+  /** Of `once`: appends `entry` to `log`, and then the thread that died before it, negative. */
+  runOnce(name: string, log: Int32Array, entry: number, outcome?: 'dies' | 'throws' | 'is asynchronous'): boolean;
+  runOnceAsync(name: string, log: Int32Array, entry: number): boolean;
+  /** Begins to acquire a lock that is held, and is ended from outside, without `finally`, after that time. */
+  breakOff(lock: string, afterMs: number): void;
   /** Sets `gate[0]` and blocks the thread until another one sets `gate[1]` and notifies it. */
   stall(gate: Int32Array): void;
   /** Has `Date.now()` of this thread jump by that much more at each call. */
@@ -62,6 +80,9 @@ export interface Operations {
   endNested(): void;
   end(way: Exclude<Way, 'terminate()'>): void;
 }
+
+/** The ways to hold a read-write lock. */
+export type RwlockForm = 'read' | 'write' | 'upgrade' | 'downgrade' | 'readAsync' | 'writeAsync';
 
 /** The ways to hold a lock. */
 export type Form = 'lock' | 'acquire' | 'run' | 'tryAcquire' | 'acquireAsync' | 'runAsync';

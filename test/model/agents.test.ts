@@ -420,6 +420,8 @@ describe('agents', () => {
   }, MAX_MS);
 });
 
+const SLOTS = 'src/raw/slots.ts';
+
 const mutants: (Mutation & { readonly caughtBy: string })[] = [
   {
     name: 'claims by a store',
@@ -517,8 +519,8 @@ const mutants: (Mutation & { readonly caughtBy: string })[] = [
   },
   { name: 'marks no children once it recovers', caughtBy: 'a parent is marked beside a recovery', find: '  markChildren(segment, dead);\n', replace: '' },
   { name: 'leaves the row', caughtBy: 'two hear of two deaths, the lock is held', find: '  clearRow(segment, dead);\n', replace: '' },
-  { name: 'leaves the cells', caughtBy: 'event loops wait for the lock of a dead one', find: '    if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);\n', replace: '' },
-  { name: 'repairs no lock', caughtBy: 'a recoverer dies', find: 'if (recover(segment, slotAddress, dead)) ', replace: 'if (dead === 0) ' },
+  { name: 'leaves the cells', caughtBy: 'event loops wait for the lock of a dead one', file: SLOTS, find: '  if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);\n', replace: '' },
+  { name: 'repairs no lock', caughtBy: 'a recoverer dies', file: SLOTS, find: 'if (recoverWord(segment, slotAddress, dead)) ', replace: 'if (dead === 0) ' },
   { name: 'wakes no thread', caughtBy: 'two hear of two deaths, the lock is waited for', find: '    unpark(segment, id);\n', replace: '' },
   { name: 'wakes no event loop', caughtBy: 'event loops wait for the lock of a dead one', find: '    ring(segment, id);\n', replace: '' },
   { name: 'leaves the parent', caughtBy: 'a newcomer takes the record of a child', find: '  words.store(record + PARENT, 0);\n', replace: '' },

@@ -46,6 +46,8 @@ export interface MutexRow extends Row<Plan> {
   readonly fairness?: 'fifo';
   /** 0, as unless told: a waiter that is woken in vain asks for the hand-over; `Infinity`: it never does. */
   readonly patienceMs?: 0 | typeof Infinity;
+  /** So many waits of each round may end with a patrol. Not with a reduction. */
+  readonly patrols?: number;
   readonly others?: readonly ('cancels' | 'closes')[];
   /** An owner has died before the beginning. */
   readonly begins?: 'inconsistent';
@@ -125,7 +127,7 @@ function castOf(modules: Modules, row: MutexRow): Cast<Plan> {
       rounds: plan.rounds ?? 1,
       body(context, round) {
         const words = audited(context, row);
-        const segment = smallSegment(words, size);
+        const segment = patrolling(smallSegment(words, size), row.patrols ?? 0);
         if (context.life > 0 && round === 0) {
           context.ghost.set('died', context.ghost.get('died') & ~(1 << thread));
           park.resetSleep(segment, thread + 1);
@@ -157,6 +159,12 @@ function isUntold(ghost: Ghosts, row: MutexRow): boolean {
 
 function setUntold(ghost: Ghosts, row: MutexRow, untold: 0 | 1): void {
   ghost.set('turned', row.begins === 'inconsistent' ? 1 - untold : untold);
+}
+
+/** Where a wait may end by itself, it may do so again and again, without an end; so that is limited. */
+function patrolling(segment: Segment, patrols: number): Segment {
+  let left = patrols;
+  return Object.defineProperty({ ...segment }, 'patrolMs', { get: () => (left-- > 0 ? 1 : Infinity) });
 }
 
 /** As in src/raw/agents.ts, for one slot. */

@@ -67,6 +67,12 @@ const rows: readonly CostlyRow[] = [
   { name: '2 + 1 + 1, a death', agents: [twice, once, once], deaths: 1, reduction: 'merged', only: 'full' },
 ];
 
+const patrolled: readonly CostlyRow[] = [
+  { name: '2 × 1, patrols', agents: [once, once], patrols: 2 },
+  { name: '2 × 1, patrols, a death', agents: [once, once], patrols: 2, deaths: 1 },
+  { name: '3 × 1, patrols', agents: [once, once, once], patrols: 2, only: 'full' },
+];
+
 const modes: readonly (Pick<MutexRow, 'fairness' | 'patienceMs'> & { readonly mode: string })[] = [
   { mode: 'eventual, impatient' },
   { mode: 'eventual, patient', patienceMs: Infinity },
@@ -76,7 +82,7 @@ const modes: readonly (Pick<MutexRow, 'fairness' | 'patienceMs'> & { readonly mo
 describe.each(modes)('every schedule, $mode', ({ mode, ...settings }) => {
   // Where the second mode differs it is between the other two.
   const costly = (row: CostlyRow): CostlyRow => (settings.patienceMs === Infinity && row.agents.length > 2 ? { ...row, only: 'full' } : row);
-  testRows(rows.map(costly), (row) => mutexScenario(production, { ...row, ...settings, name: `${row.name} (${mode})` }));
+  testRows([...rows, ...patrolled].map(costly), (row) => mutexScenario(production, { ...row, ...settings, name: `${row.name} (${mode})` }));
 });
 
 const ordered: MutexRow = { name: '3 × 1, in order', agents: [once, once, once], fairness: 'fifo', checks: 'order', reduction: 'merged' };
@@ -111,6 +117,7 @@ const fifoDeadlyTimed: MutexRow = { ...fifoDeadly, name: '3 × 1, fifo, a death,
 const refused: MutexRow = { name: '3 × 1, a death, two refuse', agents: [once, refusing, refusing], deaths: 1, reduction: 'merged' };
 const kept: MutexRow = { name: '3 × 1, a death, nobody declares', agents: [silent, silent, refusing], deaths: 1, reduction: 'merged' };
 const closed: MutexRow = { name: '2 × 1, closed', agents: [once, once], others: ['closes'] };
+const passing: MutexRow = { name: '2 + 2 + 1, fifo, patrols', agents: [twice, twice, once], fairness: 'fifo', patrols: 2 };
 const fifoClosed: MutexRow = { ...closed, fairness: 'fifo' };
 const closedDeadly: MutexRow = { ...closed, name: '2 × 1, closed, a death', deaths: 1 };
 const cancelled: MutexRow = { name: '2 × 1, cancelled', agents: [once, cancellable], others: ['cancels'] };
@@ -169,7 +176,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
     replace: 'if (word !== (heir | HANDED | WAITERS)) return false;',
     caughtBy: handedWhileAsked,
   },
-  { name: 'what is taken back has lost its flags', find: '(word & ~(OWNER | HANDED)) | self', replace: 'self', caughtBy: fifoTimed },
+  { name: 'what is taken back has lost its flags', find: '(word & ~(OWNER | HANDED)) | self) === word', replace: 'self) === word', caughtBy: fifoTimed },
   { name: 'the row of the heir is not looked at', find: 'if (isBlockedOn(segment, slotAddress, heir)) {', replace: 'if (true) {', caughtBy: fifoTimed },
   { name: 'an heir owns before it has run', find: 'heir | HANDED | WAITERS', replace: 'heir | WAITERS', caughtBy: { ...two, fairness: 'fifo' } },
   { name: 'a lock that is handed over forgets who waits', find: 'heir | HANDED | WAITERS', replace: 'heir | HANDED', caughtBy: { ...two, fairness: 'fifo' } },
@@ -189,6 +196,12 @@ const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
   { name: 'close wakes nobody', find: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }\n  wakeAll(segment, slotAddress);', replace: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }', caughtBy: { ...closed, name: 'closed while held', agents: [holding, once] } },
   { name: 'close wakes only the next', find: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }\n  wakeAll(segment, slotAddress);', replace: '    if (words.compareExchange(slotAddress, word, next) === word) break;\n  }\n  wakeNext(segment, slotAddress);', caughtBy: { ...closed, name: '3 × 1, closed', agents: [once, once, once], reduction: 'merged' } },
   { name: 'an interrupt is looked for only after a wake', find: 'else if (interrupt?.requested())', replace: 'else if (wakes > 0 && interrupt?.requested())', caughtBy: { ...cancelled, name: 'cancelled while held', agents: [holding, cancellable] } },
+  {
+    name: 'the lock is taken from one who has accepted it',
+    find: 'return heirIn(word) === heir ?',
+    replace: 'return (word & OWNER) === heir ?',
+    caughtBy: passing,
+  },
   { name: 'sleep is not announced', file: PARK, find: 'words.add(at, ASLEEP) === seen ? words.wait(at, seen + ASLEEP, timeoutMs)', replace: '(words.add(at, ASLEEP), true) ? words.wait(at, seen, timeoutMs)', caughtBy: two },
   { name: 'sleeps on whatever it reads', file: PARK, find: 'words.add(at, ASLEEP) === seen ? words.wait(at, seen + ASLEEP, timeoutMs)', replace: '(seen = words.add(at, ASLEEP), true) ? words.wait(at, seen + ASLEEP, timeoutMs)', caughtBy: two },
   { name: 'sleep leaves its mark', file: PARK, find: "'not-equal';\n  words.add(at, -ASLEEP);", replace: "'not-equal';", caughtBy: two },

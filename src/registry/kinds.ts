@@ -1,0 +1,66 @@
+/** What a lock is, for all threads, and the word that says so in its slot. */
+import { mask, primitives, slot } from '../../native-layout/index.js';
+
+const bits = slot.fields.kind.bits;
+const PRIMITIVE = mask(bits.primitive);
+
+export interface MutexKind {
+  readonly kind: 'mutex';
+  readonly fairness: 'eventual' | 'fifo';
+  readonly reentrant: boolean;
+  readonly ownerDeath: 'poison' | 'release';
+}
+
+export interface OnceKind {
+  readonly kind: 'once';
+}
+
+export interface RwlockKind {
+  readonly kind: 'rwlock';
+  readonly ownerDeath: 'poison' | 'release';
+}
+
+/** Whoever opens a name must say the same. */
+export type SlotKind = MutexKind | OnceKind | RwlockKind;
+
+/** The parameters of a kind in its word, without the primitive, and back. */
+interface Codec<Kind extends SlotKind> {
+  encode(kind: Kind): number;
+  decode(word: number): Kind;
+}
+
+const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind: K }>> } = {
+  mutex: {
+    encode: ({ fairness, reentrant, ownerDeath }) =>
+      (fairness === 'fifo' ? mask(bits.fifo) : 0) | (reentrant ? mask(bits.reentrant) : 0) | (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0),
+    decode: (word) => ({
+      kind: 'mutex',
+      fairness: word & mask(bits.fifo) ? 'fifo' : 'eventual',
+      reentrant: (word & mask(bits.reentrant)) !== 0,
+      ownerDeath: word & mask(bits.ownerDeathRelease) ? 'release' : 'poison',
+    }),
+  },
+  once: { encode: () => 0, decode: () => ({ kind: 'once' }) },
+  rwlock: {
+    encode: ({ ownerDeath }) => (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0),
+    decode: (word) => ({ kind: 'rwlock', ownerDeath: word & mask(bits.ownerDeathRelease) ? 'release' : 'poison' }),
+  },
+};
+
+const nameOfPrimitive = Object.fromEntries(Object.entries(primitives).map(([name, number]) => [number, name])) as Readonly<Record<number, SlotKind['kind']>>;
+
+/** The kind word; equal words are equal kinds. */
+export function encodeKind(kind: SlotKind): number {
+  const { encode } = codecs[kind.kind] as Codec<SlotKind>;
+  return primitives[kind.kind] | encode(kind);
+}
+
+export function decodeKind(word: number): SlotKind {
+  return codecs[nameOfPrimitive[word & PRIMITIVE]!].decode(word);
+}
+
+/** As a message names it. */
+export function describeKind({ kind, ...parameters }: SlotKind): string {
+  const inside = Object.entries(parameters).map(([name, value]) => `${name}: ${typeof value === 'string' ? `'${value}'` : value}`);
+  return inside.length === 0 ? kind : `${kind} { ${inside.join(', ')} }`;
+}
