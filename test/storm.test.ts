@@ -43,7 +43,8 @@ describe('positive control: the storm finds what is broken', () => {
     ['never recovers', [...broken.recoversNever, ...broken.neverPatrols], /is stuck/],
     ['tells nobody of a death', broken.tellsNobody, /a death that was not told/],
     ['tells of a death twice', broken.tellsTwice, /told twice/],
-    ['lets two threads in', broken.letsTwoIn, /two holders|second holder/],
+    // Whichever of the audits comes first: each of these can only be where two were inside.
+    ['lets two threads in', broken.letsTwoIn, /two holders|second holder|torn data|came in before|is too low|is not held by this thread/],
     // With enough kills the table is full before the audit counts it: the same fault, told by the newcomer that finds no room.
     ['does not give records back', broken.keepsRecords, /agents are attached|no room for another thread/],
   ];
