@@ -2,7 +2,7 @@ import { type AcquireAsyncOptions, type AcquireOptions, type Guard, type Lock, l
 import type { Interrupt } from '../raw/mutex.js';
 import * as raw from '../raw/semaphore.js';
 import { slotAt } from '../shm/segment.js';
-import { refuseThenable } from './body.js';
+import { runBody } from './body.js';
 import { CancelInterrupt } from './cancel-token.js';
 import { acquireContended, refuseCancelled } from './contended.js';
 import type { FlowQueue } from './flows.js';
@@ -221,14 +221,7 @@ export class Semaphore implements Lock {
   run<T>(fn: (guard: SemaphoreGuard) => T, options?: PermitOptions): T {
     functionOf(fn, 'fn');
     const guard = this.acquire(options);
-    let result: T;
-    try {
-      result = fn(guard);
-    } finally {
-      guard.release();
-    }
-    refuseThenable(result, () => refusals.asyncBody(this.#site, 'run()', this.run));
-    return result;
+    return runBody(guard, () => fn(guard), () => refusals.asyncBody(this.#site, 'run()', this.run));
   }
 
   async runAsync<T>(fn: (guard: SemaphoreGuard) => T | Promise<T>, options?: PermitAsyncOptions): Promise<T> {
