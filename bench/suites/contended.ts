@@ -1,3 +1,4 @@
+import { TICKETS } from '../contenders/baselines.js';
 import { sharedContenders } from '../contenders/sections.js';
 import { peerCommands } from '../harness/peers.js';
 import { jain } from '../harness/statistics.js';
@@ -6,7 +7,7 @@ import type { Contention } from '../modes/contention.js';
 import { stepsPerNs } from '../modes/work.js';
 import { commands, pick } from './commands.js';
 
-const contenders = ['futex mutex', 'futex mutex, spinning', 'holdfast eventual', 'holdfast fifo', 'multithreading', 'Web Locks', 'V8 Atomics.Mutex'];
+const contenders = ['futex mutex', 'futex mutex, spinning', TICKETS, 'holdfast eventual', 'holdfast fifo', 'multithreading', 'Web Locks', 'V8 Atomics.Mutex'];
 
 /** One shape of contention. Saturation: no work outside the lock; else as much as inside. */
 export interface Shape {
