@@ -125,6 +125,15 @@ export const pairs: Readonly<Record<string, PairContender>> = {
       };
     },
   },
+  'holdfast semaphore acquire': {
+    open: async () => {
+      const { getLockManager } = await import('holdfast');
+      const semaphore = getLockManager().semaphore('permits', { permits: 4 });
+      return (count) => {
+        for (let i = 0; i < count; i++) semaphore.acquire().release();
+      };
+    },
+  },
   'holdfast lock, reentrant inner': {
     open: async () => {
       const lock = await mutex('reentrant', { reentrant: true });

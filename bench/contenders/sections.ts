@@ -51,6 +51,22 @@ function holdfast(fairness: NonNullable<MutexOptions['fairness']>): SharedConten
   };
 }
 
+/** Of one permit, so that what is counted in the section is right. */
+function semaphore(): SharedContender {
+  const open = async () => (await import('holdfast')).getLockManager().semaphore('shared', { permits: 1 });
+  return {
+    share: async () => open().then(() => ({})),
+    open: async () => {
+      const permits = await open();
+      return (body) => {
+        const guard = permits.acquire();
+        body();
+        guard.release();
+      };
+    },
+  };
+}
+
 export const sharedContenders: Readonly<Record<string, SharedContender>> = {
   [RAW]: {
     ...onMemory(RawMutex),
@@ -68,6 +84,7 @@ export const sharedContenders: Readonly<Record<string, SharedContender>> = {
   [TICKETS]: onMemory(FutexTicketLock, FutexTicketLock.bytes),
   'holdfast eventual': holdfast('eventual'),
   'holdfast fifo': holdfast('fifo'),
+  'holdfast semaphore': semaphore(),
   multithreading: {
     share: async () => new SharedArrayBuffer(4),
     open: async (shared) => {
