@@ -20,7 +20,7 @@ export class BuildCopy {
 
   constructor(changes: readonly Change[]) {
     cpSync(join(repository, 'package.json'), join(this.folder, 'package.json'));
-    for (const path of ['dist', 'test/storm', 'test/fixtures', 'test/harness']) cpSync(join(repository, path), join(this.folder, path), { recursive: true });
+    for (const path of ['dist', 'test/storm', 'test/soak', 'test/fixtures', 'test/harness']) cpSync(join(repository, path), join(this.folder, path), { recursive: true });
     symlinkSync(join(repository, 'node_modules'), join(this.folder, 'node_modules'), 'dir');
     for (const change of changes) this.#apply(change);
   }
