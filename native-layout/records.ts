@@ -30,6 +30,7 @@ export const header = record({
       bits: {
         ownerDeathRelease: { bit: 0, width: 1, means: "ownerDeath is 'release', not 'poison'", staleness: 'never stale: written once' },
         blockingOnMain: { bit: 1, width: 1, means: "blockingOnMain is 'allow', not 'refuse'", staleness: 'never stale: written once' },
+        deadlock: { bit: 2, width: 2, means: "deadlock is 'throw' (0), 'report' (1) or 'off' (2)", staleness: 'never stale: written once' },
       },
     },
     sharedMs: { at: 32, type: 'f64', means: 'default time-out of a shared hold, ms', writers: 'creator' },
@@ -50,7 +51,8 @@ export const header = record({
         sequence: { bit: 16, width: 16, means: 'grows with every change of the agent', staleness: 'never stale: changes with the agent' },
       },
     },
-    reserved2: { at: 132, type: 'bytes', length: 60, means: 'unused', writers: 'nobody' },
+    detector: { at: 132, type: 'i32', means: 'agent id of the one that confirms a deadlock, so that a cycle has one victim; 0 = nobody', writers: 'who has found a cycle, by compare-exchange; the recoverer of a dead one' },
+    reserved2: { at: 136, type: 'bytes', length: 56, means: 'unused', writers: 'nobody' },
   },
 });
 
@@ -164,7 +166,7 @@ export const slot = record({
     late: { at: 44, type: 'i32', means: 'of a semaphore: flows with older tickets than this one have let their turn pass and hold nobody back; after half a round of tickets it may speak of newer ones, which then hold nobody back either', writers: 'the one in the section' },
     reserved0: { at: 48, type: 'bytes', length: 16, means: 'unused', writers: 'nobody' },
     holdSamples: { at: 64, type: 'i32', means: 'of a mutex: holds that began with a sleep and were released', writers: 'the owner, before it releases' },
-    reserved1: { at: 68, type: 'bytes', length: 4, means: 'unused', writers: 'nobody' },
+    deadlocks: { at: 68, type: 'i32', means: 'acquisitions refused because the wait would have closed a cycle', writers: 'waiters, by atomic add' },
     waitMsSum: { at: 72, type: 'f64', means: 'time that acquisitions slept, ms', writers: 'the owner' },
     waitMsMax: { at: 80, type: 'f64', means: 'longest of them, ms', writers: 'the owner' },
     timeouts: { at: 88, type: 'i32', means: 'acquisitions given up because of their deadline', writers: 'waiters, by atomic add' },

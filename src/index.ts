@@ -1,6 +1,7 @@
-export { isLockError, LockError, type LockErrorCode, type LockReport } from './contract/errors.js';
+export { type DeadlockEdge, isLockError, LockError, type LockErrorCode, type LockReport } from './contract/errors.js';
 export type { AcquireAsyncOptions, AcquireOptions, CancelSource, Guard, Lock, LockKind, LockMode, OwnerDeath } from './contract/lock.js';
 export type { CancelToken } from './locks/cancel-token.js';
+export type { Deadlock } from './locks/deadlock.js';
 export { acquireAll, acquireAllAsync, type GuardSet, type GuardsOf, lockAll, lockAllAsync } from './locks/lock-all.js';
 export type { Mutex, MutexGuard } from './locks/mutex.js';
 export type { Once } from './locks/once.js';

@@ -28,6 +28,18 @@ const names = {
 /** What an error knows, as plain JSON: it survives `structuredClone` and Piscina in `error.cause`. */
 export type LockReport = { readonly [key: string]: unknown };
 
+/** A thread of a cycle. */
+export interface DeadlockEdge {
+  /** `threadId` of the worker; 0 is the main thread. */
+  readonly threadId: number;
+  /** The lock that it waits for; the next thread of the cycle holds it. */
+  readonly waitsFor: string;
+  readonly kind: string;
+  readonly waitedMs: number;
+  /** The lock that it holds, and for which the thread before it waits. */
+  readonly holds: string;
+}
+
 const brand = Symbol.for('holdfast.LockError');
 
 /**
@@ -52,6 +64,11 @@ export class LockError extends Error {
     // It is written when it is first read, with the name as it is then.
     void this.stack;
     Object.defineProperty(this, 'name', { value: names[code], configurable: true, writable: true });
+  }
+
+  /** Of `ERR_LOCK_DEADLOCK`: the threads of the cycle, each with the lock that it waits for, which the next one holds. */
+  get cycle(): readonly DeadlockEdge[] | undefined {
+    return this.report['cycle'] as readonly DeadlockEdge[] | undefined;
   }
 
   /** The `LockError` that a value is, or was before it crossed a thread boundary; `undefined` if it never was one. */

@@ -3,7 +3,9 @@ import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
 import * as raw from '../raw/mutex.js';
 import type { CancelSource } from '../contract/lock.js';
+import { type Edge, yieldToCycle } from '../deadlock/wait-for.js';
 import { CancelInterrupt } from './cancel-token.js';
+import { deadlocked } from './deadlock.js';
 import * as refusals from './refusals.js';
 import type { Site } from './site.js';
 
@@ -18,11 +20,38 @@ export function acquireContended(site: Site, timeoutMs: number, interrupt: Cance
   if (spun !== raw.BUSY || atOnce) throw refuse(site, spun === raw.BUSY ? raw.TIMED_OUT : spun, 0, timeoutMs, interrupt, within);
   if (!site.mayBlock) throw refusals.wouldBlockMain(site, within);
   const sinceMs = now();
-  const result = protocol.acquireQueued(site, wish, sinceMs, sinceMs + timeoutMs, interrupt);
+  const watch = new Watch(site, interrupt);
+  const result = protocol.acquireQueued(site, wish, sinceMs, sinceMs + timeoutMs, watch);
   const nowMs = now();
+  if (result <= 0 && watch.cycle !== undefined) throw deadlocked(site, watch.cycle, nowMs - sinceMs, within);
   if (result <= 0) throw refuse(site, result, nowMs - sinceMs, timeoutMs, interrupt, within);
   protocol.noteWait(site, nowMs - sinceMs, nowMs, result);
   return result;
+}
+
+/** What ends a blocking wait before its time: a cancel token, or a cycle that it has closed. */
+class Watch implements raw.Interrupt {
+  readonly #site: Site;
+  readonly #cancel: CancelInterrupt | undefined;
+  #cycle: Edge[] | undefined;
+
+  constructor(site: Site, cancel: CancelInterrupt | undefined) {
+    this.#site = site;
+    this.#cancel = cancel;
+  }
+
+  /** The cycle, if that was it. */
+  get cycle(): readonly Edge[] | undefined {
+    return this.#cycle;
+  }
+
+  /** Each time before the thread sleeps. */
+  requested(): boolean {
+    if (this.#cancel?.requested()) return true;
+    const { refusesDeadlock, segment, self } = this.#site;
+    if (refusesDeadlock) this.#cycle = yieldToCycle(segment, self);
+    return this.#cycle !== undefined;
+  }
 }
 
 /** What is cancelled already is not begun. */

@@ -100,16 +100,18 @@ export function closed(lock: Pick<Refused, 'name' | 'kind' | 'mode'>, within: Wi
   return new LockError('ERR_LOCK_CLOSED', compose([`${title(lock)} not acquired: its manager was closed`]), reportOf(lock), within);
 }
 
-function reportOf({ name, kind, mode }: Pick<Refused, 'name' | 'kind' | 'mode'>): LockReport {
+/** A lock as reports name it. */
+export function reportOf({ name, kind, mode }: Pick<Refused, 'name' | 'kind' | 'mode'>): LockReport {
   return { lock: name, kind, mode };
 }
 
-function title({ name, kind, mode }: Pick<Refused, 'name' | 'kind' | 'mode'>): string {
+/** A lock as messages name it. */
+export function title({ name, kind, mode }: Pick<Refused, 'name' | 'kind' | 'mode'>): string {
   return `"${name}" (${kind}, ${mode})`;
 }
 
-/** First line, details, hint. */
-function compose([first, ...details]: string[], hint?: string): string {
+/** A message: first line, details, hint. */
+export function compose([first, ...details]: string[], hint?: string): string {
   return [first, ...details.map((line) => `    ${line}`), ...(hint === undefined ? [] : [`  hint: ${hint}`])].join('\n');
 }
 
@@ -156,6 +158,6 @@ export function duration(ms: number): string {
 }
 
 /** Counts a refused acquisition. */
-export function count({ segment, slotNumber }: Pick<Refused, 'segment' | 'slotNumber'>, what: 'timeouts' | 'aborts'): void {
+export function count({ segment, slotNumber }: Pick<Refused, 'segment' | 'slotNumber'>, what: 'timeouts' | 'aborts' | 'deadlocks'): void {
   segment.words.add(slotAt(segment, slotNumber) + slot.fields[what].at, 1);
 }

@@ -27,12 +27,14 @@ export interface Site {
   readonly spins: boolean;
   /** Whether this thread may block at all. */
   readonly mayBlock: boolean;
+  /** Whether a wait that closes a cycle is refused. */
+  readonly refusesDeadlock: boolean;
 }
 
 /** Makes the site of a lock in this thread. */
-export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins' | 'mayBlock'>): Site {
+export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins' | 'mayBlock' | 'refusesDeadlock'>): Site {
   const { segment, id } = agent;
-  const { name, kind, mode, protocol, inconsistent, timeoutMs, spins, mayBlock } = rest;
+  const { name, kind, mode, protocol, inconsistent, timeoutMs, spins, mayBlock, refusesDeadlock } = rest;
   return {
     name,
     kind,
@@ -42,6 +44,7 @@ export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name'
     timeoutMs,
     spins,
     mayBlock,
+    refusesDeadlock,
     agent,
     segment,
     words: segment.words,

@@ -5,6 +5,7 @@ import { LockError } from '../contract/errors.js';
 import type { CancelSource } from '../contract/lock.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
+import { type Deadlock, readCycle } from '../locks/deadlock.js';
 import { FlowQueue } from '../locks/flows.js';
 import { Mutex, mutexProtocol, type Repair } from '../locks/mutex.js';
 import { Once } from '../locks/once.js';
@@ -15,9 +16,10 @@ import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
 import { closeSlot } from '../raw/slots.js';
+import { findCycles } from '../deadlock/wait-for.js';
 import type { MutexKind, SlotKind } from '../registry/kinds.js';
 import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
-import { checkHeader, compareLayout, isClosed, type LayoutMismatch, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
+import { checkHeader, compareLayout, deadlockPolicies, isClosed, type LayoutMismatch, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { Handles } from './handles.js';
@@ -38,6 +40,11 @@ export interface ManagerOptions {
   readonly ownerDeath?: 'poison' | 'release' | undefined;
   /** Whether blocking forms may wait on the main thread. Default `'refuse'`. */
   readonly blockingOnMain?: 'refuse' | 'allow' | undefined;
+  /**
+   * What becomes of a blocking wait that would close a cycle of threads that wait for each other. `'throw'` (default): `ERR_LOCK_DEADLOCK`
+   * at once, in the thread that closes it. `'report'`, `'off'`: they wait, until a time-out; `detectDeadlocks()` finds them.
+   */
+  readonly deadlock?: 'throw' | 'report' | 'off' | undefined;
 }
 
 /** What a mutex is. All threads that open a name must agree on `fairness`, `reentrant` and `ownerDeath`. */
@@ -127,7 +134,7 @@ export class LockManager implements AsyncDisposable {
    */
   static create(options?: ManagerOptions): LockManager {
     checkCopies();
-    const { name: wanted, capacity, timeouts, ownerDeath, blockingOnMain } = optionsOf(options, 'options');
+    const { name: wanted, capacity, timeouts, ownerDeath, blockingOnMain, deadlock } = optionsOf(options, 'options');
     const name = wanted ?? (isNameTaken(DEFAULT_NAME) ? undefined : DEFAULT_NAME);
     if (wanted !== undefined) checkName(wanted);
     const { locks, agents } = optionsOf(capacity, 'capacity');
@@ -140,6 +147,7 @@ export class LockManager implements AsyncDisposable {
       distributedMs: timeoutOf(distributedMs, 60_000, 'timeouts.distributedMs'),
       ownerDeath: choiceOf(ownerDeath, ['poison', 'release'], 'poison', 'ownerDeath'),
       blockingOnMain: choiceOf(blockingOnMain, ['refuse', 'allow'], 'refuse', 'blockingOnMain'),
+      deadlock: choiceOf(deadlock, deadlockPolicies, 'throw', 'deadlock'),
     };
     const { size } = placeRegions(0, decided);
     if (size > SIZE_LIMIT) throw new TypeError(`capacity: ${decided.slotLimit} locks for ${decided.agentLimit} threads would take ${size} bytes; at most ${SIZE_LIMIT} are possible`);
@@ -261,6 +269,15 @@ export class LockManager implements AsyncDisposable {
     return slotNumber === undefined ? undefined : read(slotNumber, name);
   }
 
+  /**
+   * The cycles of threads that wait for each other at this moment. With `deadlock: 'throw'` there are none for longer than it takes to
+   * refuse one. Needs no cooperation of the threads; may be called from any.
+   */
+  async detectDeadlocks(): Promise<Deadlock[]> {
+    const { segment } = this.#agent;
+    return findCycles(segment).map((cycle) => readCycle(segment, cycle));
+  }
+
   /** Totals now: locks held and threads blocked, named locks, attached threads. */
   get stats(): { readonly active: number; readonly waiting: number; readonly locks: number; readonly agents: number } {
     const { segment } = this.#agent;
@@ -320,7 +337,7 @@ export class LockManager implements AsyncDisposable {
 
   #siteOf(name: string, kind: SlotKind, rest: Pick<Site, 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
     const mayBlock = !isMainThread || this.#options.blockingOnMain === 'allow';
-    return siteOf(this.#agent, openNamed(this.#agent, name, kind), { name, kind: kind.kind, mayBlock, ...rest });
+    return siteOf(this.#agent, openNamed(this.#agent, name, kind), { name, kind: kind.kind, mayBlock, refusesDeadlock: this.#options.deadlock === 'throw', ...rest });
   }
 
   #leave(): void {

@@ -37,6 +37,8 @@ export interface LockStatistics {
   readonly kind: string;
   /** By mode: `exclusive` of a mutex, `permit` of a semaphore, where it counts acquisitions and not permits. All 0 where the kind has no such mode. */
   readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics };
+  /** Acquisitions refused because the wait would have closed a cycle. */
+  readonly deadlocks: number;
   readonly ownerDeaths: number;
 }
 
@@ -82,7 +84,7 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
     maxSampledHoldTimeMs: words.loadNumber(at + word.holdMsMax.at),
   };
   const locks = kind === 'semaphore' ? { exclusive: none, permit: counts } : { exclusive: counts, permit: none };
-  return { kind, locks, ownerDeaths: words.load(at + word.ownerDeaths.at) };
+  return { kind, locks, deadlocks: words.load(at + word.deadlocks.at), ownerDeaths: words.load(at + word.ownerDeaths.at) };
 }
 
 function percentile(buckets: readonly number[], total: number, share: number, max: number): number {

@@ -5,6 +5,10 @@ import type { SharedWords } from './words.js';
 const at = header.fields;
 const RELEASE = mask(at.options.bits.ownerDeathRelease);
 const BLOCKING = mask(at.options.bits.blockingOnMain);
+const DEADLOCK = at.options.bits.deadlock.bit;
+
+/** What becomes of a wait that would close a cycle; the number of each stands in the header. */
+export const deadlockPolicies = ['throw', 'report', 'off'] as const;
 
 /** What the creator of a segment decides for all who attach. */
 export interface SegmentOptions {
@@ -15,6 +19,7 @@ export interface SegmentOptions {
   readonly distributedMs: number;
   readonly ownerDeath: 'poison' | 'release';
   readonly blockingOnMain: 'refuse' | 'allow';
+  readonly deadlock: (typeof deadlockPolicies)[number];
 }
 
 /** Writes the header of a new segment into zeroed memory. */
@@ -26,7 +31,7 @@ export function writeHeader(words: SharedWords, start: number, options: SegmentO
   words.store(start + at.agentLimit.at, options.agentLimit);
   words.store(start + at.slotLimit.at, options.slotLimit);
   words.store(start + at.indexLimit.at, indexLimit);
-  const bits = (options.ownerDeath === 'release' ? RELEASE : 0) | (options.blockingOnMain === 'allow' ? BLOCKING : 0);
+  const bits = (options.ownerDeath === 'release' ? RELEASE : 0) | (options.blockingOnMain === 'allow' ? BLOCKING : 0) | (deadlockPolicies.indexOf(options.deadlock) << DEADLOCK);
   words.store(start + at.options.at, bits);
   words.storeNumber(start + at.sharedMs.at, options.sharedMs);
   words.storeNumber(start + at.exclusiveMs.at, options.exclusiveMs);
@@ -46,6 +51,7 @@ export function readOptions(words: SharedWords, start: number): SegmentOptions {
     distributedMs: words.loadNumber(start + at.distributedMs.at),
     ownerDeath: bits & RELEASE ? 'release' : 'poison',
     blockingOnMain: bits & BLOCKING ? 'allow' : 'refuse',
+    deadlock: deadlockPolicies[(bits & mask(at.options.bits.deadlock)) >>> DEADLOCK]!,
   };
 }
 

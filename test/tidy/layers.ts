@@ -17,6 +17,7 @@ const folders: Readonly<Record<string, Folder>> = {
   'src/host': { layer: 1 },
   'src/park': { layer: 2 },
   'src/raw': { layer: 3 },
+  'src/deadlock': { layer: 4 },
   'src/agent': { layer: 4 },
   'src/registry': { layer: 4 },
   'src/manager': { layer: 6 },

@@ -1,0 +1,115 @@
+/**
+ * Threads that wait for each other in a circle, and the one of them that gives up.
+ *
+ * Whoever gives up was part of a cycle in which nobody could go on: two collections in a row have shown the same waits, by ticket, and
+ * the same holders, and between them nobody of the cycle was found to have died. A cycle has one victim: see raw/detector.ts. None
+ * is missed: a waiter publishes its row before it reads those of others, so of two that close a cycle at the same time the
+ * later to publish sees the other's row, and perhaps both do.
+ *
+ * A wait that was granted but still shows is told by the lock: it names the waiter as its owner, or is handed over.
+ */
+import { agent, CLOSED, HANDED, OWNER } from '../../native-layout/index.js';
+import { enterDetector, leaveDetector } from '../raw/detector.js';
+import { amountOf, clearRow, highestAgent, isBlocked, ticketOf } from '../raw/queue.js';
+import { freePermits, heldBy, isSemaphore } from '../raw/semaphore.js';
+import { agentAt, type Segment, slotAt } from '../shm/segment.js';
+import { cycleThrough, type Wait } from './cycle.js';
+
+const WANTS = agent.fields.wants.at;
+
+/** An agent in a cycle, whose thread waits for that slot, which the next one holds. */
+export interface Edge {
+  readonly id: number;
+  readonly slotNumber: number;
+}
+
+/**
+ * For an agent whose row is published, and who is about to sleep: if the wait is part of a cycle, withdraws the row and returns the cycle,
+ * itself first. `undefined`: it may sleep.
+ */
+export function yieldToCycle(segment: Segment, self: number): Edge[] | undefined {
+  if (holderRuns(segment, self)) return undefined;
+  for (;;) {
+    const seen = collect(segment, self);
+    if (seen === undefined) return undefined;
+    // What the dead hold will be given back, and no cycle is left.
+    for (const { id } of seen.cycle) segment.patrol(id);
+    if (!enterDetector(segment, self)) continue;
+    const again = collect(segment, self);
+    const isConfirmed = again !== undefined && isEqual(seen.evidence, again.evidence);
+    if (isConfirmed) clearRow(segment, self);
+    leaveDetector(segment, self);
+    if (isConfirmed) return again.cycle;
+  }
+}
+
+/** All cycles there are, each once; changes nothing. */
+export function findCycles(segment: Segment): Edge[][] {
+  const cycles: Edge[][] = [];
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) {
+    if (cycles.some((cycle) => cycle.some((edge) => edge.id === id))) continue;
+    const seen = collect(segment, id);
+    const again = seen && collect(segment, id);
+    if (again !== undefined && isEqual(seen!.evidence, again.evidence)) cycles.push(again.cycle);
+  }
+  return cycles;
+}
+
+/** Whether the one holder of what an agent waits for is not blocked: what is so nearly always, told by few words. */
+function holderRuns(segment: Segment, id: number): boolean {
+  const { words } = segment;
+  const at = slotAt(segment, words.load(agentAt(segment, id) + WANTS) - 1);
+  if (isSemaphore(words, at)) return false;
+  const owner = words.load(at) & OWNER;
+  return owner === 0 || !isBlocked(segment, owner);
+}
+
+function isEqual(one: readonly number[], other: readonly number[]): boolean {
+  return one.length === other.length && one.every((value, i) => value === other[i]);
+}
+
+/** A cycle through an agent, with all that was read in finding it. */
+interface Collection {
+  readonly cycle: Edge[];
+  readonly evidence: readonly number[];
+}
+
+function collect(segment: Segment, start: number): Collection | undefined {
+  const evidence: number[] = [];
+  const wanted = new Map<number, number>();
+  const cycle = cycleThrough(start, (id) => {
+    const wants = segment.words.load(agentAt(segment, id) + WANTS);
+    if (wants === 0) return undefined;
+    const wait = waitFor(segment, id, wants - 1);
+    if (wait === undefined) return undefined;
+    evidence.push(id, wants, ticketOf(segment, id), wait.needed, ...wait.holders, ...wait.shares);
+    wanted.set(id, wants - 1);
+    return wait;
+  });
+  return cycle && { cycle: cycle.map((id) => ({ id, slotNumber: wanted.get(id)! })), evidence };
+}
+
+/** What the wait of a thread for a slot depends on; `undefined`: it has been granted, or will be without anybody's doing. */
+function waitFor(segment: Segment, id: number, number: number): Wait | undefined {
+  const at = slotAt(segment, number);
+  const word = segment.words.load(at);
+  const owner = word & OWNER;
+  if (word & CLOSED || owner === id) return undefined;
+  if (isSemaphore(segment.words, at)) return waitForPermits(segment, at, amountOf(segment, id));
+  return owner === 0 || word & HANDED ? undefined : { needed: 1, holders: [owner], shares: [1] };
+}
+
+function waitForPermits(segment: Segment, at: number, amount: number): Wait | undefined {
+  const holders: number[] = [];
+  const shares: number[] = [];
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) {
+    const held = heldBy(segment, at, id);
+    if (held === 0) continue;
+    holders.push(id);
+    shares.push(held);
+  }
+  const needed = amount - freePermits(segment, at);
+  return needed > 0 ? { needed, holders, shares } : undefined;
+}
