@@ -1,5 +1,9 @@
-/** What contended acquisitions leave in a slot's statistics. Only the owner writes, so plain numbers are exact. */
-import { slot } from '../../native-layout/index.js';
+/**
+ * What contended acquisitions leave in the statistics. Of exclusive ones only the owner writes, so plain numbers are exact; those that
+ * read write together, by atomic add.
+ */
+import { shared, slot } from '../../native-layout/index.js';
+import { raise } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 
 const { waitMsSum, waitMsMax, waits, since, sinceToken } = slot.fields;
@@ -7,6 +11,8 @@ const { waitMsSum, waitMsMax, waits, since, sinceToken } = slot.fields;
 export const WAIT_BUCKETS = waits.length / Int32Array.BYTES_PER_ELEMENT;
 /** Upper bound of the first bucket of the histogram; each next one is four times as wide. */
 export const FIRST_BUCKET_MS = 0.016;
+/** What a word holds: some 35 minutes. */
+const LONGEST_US = 2 ** 31 - 1;
 
 /** The owner slept for the lock and got it at `nowMs`, with that token. */
 export function noteWait(words: SharedWords, slotAddress: number, waitedMs: number, nowMs: number, token: number): void {
@@ -16,6 +22,17 @@ export function noteWait(words: SharedWords, slotAddress: number, waitedMs: numb
   if (waitedMs > words.loadNumber(slotAddress + waitMsMax.at)) words.storeNumber(slotAddress + waitMsMax.at, waitedMs);
   const bucket = slotAddress + waits.at + bucketOf(waitedMs) * Int32Array.BYTES_PER_ELEMENT;
   words.store(bucket, words.load(bucket) + 1);
+}
+
+/** A reader slept for the lock. `sharedAddress`: where the slot's shared acquisitions are counted. */
+export function noteSharedWait(words: SharedWords, sharedAddress: number, waitedMs: number): void {
+  const { contended, waitUsMax, waitUsLow, waitUsHigh, waits: sharedWaits } = shared.fields;
+  const waitedUs = Math.min(Math.round(waitedMs * 1_000), LONGEST_US);
+  words.add(sharedAddress + contended.at, 1);
+  raise(words, sharedAddress + waitUsMax.at, waitedUs);
+  const before = words.add(sharedAddress + waitUsLow.at, waitedUs);
+  if (before < 0 && before + waitedUs >= 0) words.add(sharedAddress + waitUsHigh.at, 1);
+  words.add(sharedAddress + sharedWaits.at + bucketOf(waitedMs) * Int32Array.BYTES_PER_ELEMENT, 1);
 }
 
 function bucketOf(ms: number): number {
