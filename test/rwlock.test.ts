@@ -248,6 +248,29 @@ describe('what a thread holds already', () => {
     expect(await refusal(worker.do('acquire', as('read'), { timeoutMs: Infinity }))).toMatchObject({ code: 'ERR_LOCK_RECURSIVE', report: { holding: 'asynchronous' } });
   });
 
+  test.each(['write', 'upgradableRead'] as const)('to read is refused to a flow that wants %s, if it is of the thread, not of a flow', async (mode) => {
+    const guard = rwlock.read.acquire();
+    expect(await refusal(rwlock[mode].acquireAsync())).toMatchObject({ code: 'ERR_LOCK_UPGRADE', report: { lock: name, threadId: 0 } });
+    guard.release();
+    rwlock.read.lock();
+    expect(await refusalCode(rwlock[mode].acquireAsync())).toBe('ERR_LOCK_UPGRADE');
+    rwlock.read.unlock();
+    expect(status()).toMatchObject({ state: 'free', waiters: [] });
+    const flow = await rwlock.read.acquireAsync();
+    const wanting = rwlock[mode].acquireAsync();
+    expect(await refusalCode(() => rwlock[mode].acquire())).toBe('ERR_LOCK_UPGRADE');
+    flow.release();
+    expect((await wanting).held).toBe(true);
+  });
+
+  test('upgradable is not upgraded in a flow while the thread reads by a blocking call besides', async () => {
+    const guard = await rwlock.upgradableRead.acquireAsync();
+    const other = rwlock.read.acquire();
+    expect(await refusalCode(guard.upgradeAsync())).toBe('ERR_LOCK_UPGRADE');
+    other.release();
+    expect((await guard.upgradeAsync()).lock).toBe(rwlock.write);
+  });
+
   test('by a flow keeps another flow waiting', async () => {
     const first = await rwlock.write.acquireAsync();
     const second = rwlock.read.acquireAsync();
@@ -385,6 +408,71 @@ describe('flows', () => {
     await own.close();
     expect(await Promise.all(waits)).toEqual(new Array(4).fill('ERR_LOCK_CLOSED'));
     expect(await refusalCode(() => mine.read.acquire())).toBe('ERR_LOCK_CLOSED');
+  });
+});
+
+describe('read.lock and read.unlock', () => {
+  test('are a hold as any other, and nest', async () => {
+    rwlock.read.lock();
+    rwlock.read.lock({ timeoutMs: 0 });
+    const guard = rwlock.read.acquire();
+    rwlock.read.unlock();
+    rwlock.read.unlock();
+    expect(await isFree('write')).toBe(false);
+    guard.release();
+    expect(await isFree('write')).toBe(true);
+    expect(counts().read.totalAcquisitions).toBe(3);
+  });
+
+  test('wait for a writer, and are refused with nothing changed', async () => {
+    const writer = await holder('write');
+    expect(await refusalCode(() => rwlock.read.lock({ timeoutMs: 0 }))).toBe('ERR_LOCK_TIMEOUT');
+    expect(await refusalCode(() => rwlock.read.unlock())).toBe('ERR_LOCK_NOT_HELD');
+    const reader = await Thread.start();
+    const locked = reader.do('lock', as('read'));
+    await untilBlocked(manager, name, 1);
+    await writer.do('release', as('write'));
+    await locked;
+    expect(status().holders).toMatchObject([{ threadId: reader.threadId, mode: 'shared' }]);
+    await reader.do('unlock', as('read'));
+    expect(status().state).toBe('free');
+  });
+
+  test('undo no guard', async () => {
+    const guard = rwlock.read.acquire();
+    expect(await refusalCode(() => rwlock.read.unlock())).toBe('ERR_LOCK_NOT_HELD');
+    expect(await isFree('write')).toBe(false);
+    guard.release();
+  });
+});
+
+describe('one whose turn it is, and who does not come,', () => {
+  /** A thread that is first in the queue and no longer waits, with nothing withdrawn. */
+  async function absent(mode: Mode): Promise<void> {
+    await (await Thread.start()).do('breakOff', as(mode), 50);
+    await untilBlocked(manager, name, 1);
+  }
+
+  test.each([
+    ['write', 'write'],
+    ['read', 'write'],
+    ['upgradableRead', 'upgradableRead'],
+    ['write', 'read'],
+  ] as const)('for %s is passed over by a thread that is blocked for %s', async (mode, next) => {
+    const guard = rwlock.write.acquire();
+    await absent(mode);
+    const { acquired } = await blocked(next, 1);
+    guard.release();
+    expect(await acquired).toMatchObject({ held: true });
+    expect(status().waiters).toHaveLength(1);
+  });
+
+  test.each(['write', 'upgradableRead'] as const)('is passed over by an event loop that waits for %s', async (mode) => {
+    const guard = rwlock.write.acquire();
+    await absent('write');
+    const flow = rwlock[mode].acquireAsync({ timeoutMs: Infinity });
+    guard.release();
+    expect((await flow).held).toBe(true);
   });
 });
 

@@ -186,7 +186,10 @@ export function drain(segment: Segment, slotAddress: number): number {
 
 /** #1 → #4 if nobody is in the way. The fencing token, or why not. */
 export function attemptWrite(segment: Segment, slotAddress: number, self: number, inconsistent: number): number {
-  if ((segment.words.load(slotAddress) & OWNER) === self) return HELD_BY_SELF;
+  const word = segment.words.load(slotAddress);
+  // First: where a thread looks that has left the segment, there are no cells.
+  if (word & CLOSED) return SHUT;
+  if ((word & OWNER) === self) return HELD_BY_SELF;
   // One that claims in vain keeps readers out in vain.
   if (firstReader(segment, slotAddress) !== 0) return BUSY;
   const claimed = claim(segment, slotAddress, self, DRAINING, inconsistent, NEWCOMER, 0);
@@ -265,6 +268,7 @@ export function beginUpgrade(words: SharedWords, slotAddress: number): boolean {
 
 /** #5 → #4 if nobody else reads. The fencing token, or why not. */
 export function attemptUpgrade(segment: Segment, slotAddress: number): number {
+  if (segment.words.load(slotAddress) & CLOSED) return SHUT;
   if (firstReader(segment, slotAddress) !== 0) return BUSY;
   if (!beginUpgrade(segment.words, slotAddress)) return SHUT;
   const result = drain(segment, slotAddress);
