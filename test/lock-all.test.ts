@@ -164,6 +164,21 @@ describe.each(Object.entries(forms))('%s', (_, form) => {
     expect(free(a, b, c)).toBe(true);
   });
 
+  test('takes an rwlock in one of its modes, and refuses it in two', async () => {
+    const { read, write, upgradableRead } = manager.rwlock('all/rw');
+    const thread = await Thread.start();
+    const reading = await form([b, read, a]);
+    expect(reading.guards.map(({ lock }) => lock)).toEqual([b, read, a]);
+    expect(manager.getLockStatus('all/rw')!.holders).toMatchObject([{ mode: 'shared' }]);
+    expect(await thread.do('tryAcquire', 'all/rw#write')).toBeUndefined();
+    reading.release();
+    (await form([write, a])).release();
+    for (const twice of [[read, b, write], [read, read], [upgradableRead, write], [read, manager.rwlock('all/rw', { timeoutMs: 9 }).upgradableRead]]) {
+      await expect(form(twice)).rejects.toThrow('locks: "all/rw" is given twice, and would wait for itself');
+    }
+    expect(free(read, a, b)).toBe(true);
+  });
+
   test.each([[5], [undefined], ['all/a'], [{}]])('refuses %s, which is no list of locks', async (locks) => {
     await expect(form(locks as unknown as Lock[])).rejects.toThrow(TypeError);
   });

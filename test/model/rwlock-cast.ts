@@ -11,8 +11,8 @@ import type * as slots from '../../src/raw/slots.js';
 import { agentAt, cellAt, type Segment } from '../../src/shm/segment.js';
 import { addressesOf, describeValue, isField } from '../harness/addresses.js';
 import { type Cast, type Row, scenarioOf } from '../harness/cast.js';
-import { TIMED_OUT as WAIT_TIMED_OUT } from '../harness/model-words.js';
 import type { Context, Exit, Ghosts, ModelWords, Scenario, ThreadPlan } from '../harness/scenario.js';
+import { liveInRwlock } from './rwlock-variables.js';
 import { attachAll, firstSlot, KIND_AT, smallSegment } from './small-segment.js';
 
 export interface Modules {
@@ -42,6 +42,12 @@ export interface RwlockRow extends Row<Plan> {
   readonly others?: readonly ('cancels' | 'closes')[];
   /** Checks that blocked writers, and writers after blocked readers, come in the order of tickets. */
   readonly checks?: 'order';
+  /** How many sleeps with a limit may time out; no bound unless told. */
+  readonly timeouts?: number;
+  /** It begins with WAITERS in the word, though nobody waits: all who did have given up. */
+  readonly begins?: 'with WAITERS';
+  /** Equal local states are told by the values of variables: fewer states, but loops without an end are not seen. */
+  readonly reduction?: 'merged' | undefined;
 }
 
 const row = agentRecord.fields;
@@ -56,34 +62,12 @@ const LATER = 1e15;
 // word was released last, and has been since.
 
 export function rwlockScenario(modules: Modules, rowOf: RwlockRow): Scenario {
-  const scenario = scenarioOf(castOf(modules, rowOf), rowOf);
-  const empty = smallSegment({} as never, { agents: rowOf.agents.length });
-  const threads = scenario.threads.map((plan, thread) => {
-    const { by } = rowOf.agents[thread] ?? {};
-    return by === undefined || by.endsWith('flow') ? plan : { ...plan, merge: liveVariables(empty, thread + 1) };
-  });
+  const scenario = { ...scenarioOf(castOf(modules, rowOf), rowOf), ...(rowOf.timeouts !== undefined && { timeouts: rowOf.timeouts }) };
+  if (rowOf.reduction === undefined) return scenario;
+  const { length } = rowOf.agents;
+  const empty = smallSegment({} as never, { agents: length });
+  const threads = scenario.threads.map((plan, thread) => ({ ...plan, merge: liveInRwlock(empty, thread < length ? thread + 1 : 0, cancelWordOf(empty)) }));
   return { ...scenario, threads };
-}
-
-/**
- * At the head of a loop in which a thread waits, all that it remembers is its place in the queue, and whether its time is up; where it
- * releases or leaves, what it has been told. Not for flows, which remember more.
- */
-function liveVariables(segment: Segment, self: number): NonNullable<ThreadPlan['merge']> {
-  const record = agentAt(segment, self);
-  const lock = firstSlot(segment);
-  return (next, history, place) => {
-    if (next.kind !== 'load') return undefined;
-    const isIn = (...names: string[]): boolean => place.some((frame) => names.some((name) => frame.startsWith(`${name}:`)));
-    // Where the loop of the drain begins nothing has timed out yet, whatever the loop of the claim has seen.
-    const begun = isIn('awaitClaim', 'acquireReadQueued') ? -1 : history.findLastIndex(({ request }) => request.kind === 'compareExchange' && (request.b & DRAINING) !== 0);
-    const expired = history.slice(begun + 1).some(({ request, result }) => request.kind === 'wait' && result === WAIT_TIMED_OUT);
-    const last = (at: number): number | undefined => history.findLast(({ request }) => request.kind === 'load' && request.at === at)?.result;
-    const remembered = history.filter(({ request }) => request.kind === 'ghostGet' && request.name === 'writes').map(({ result }) => result);
-    if (next.at === record + row.park.at && isIn('awaitClaim', 'awaitDrain', 'acquireReadQueued')) return ['waits', expired, last(record + row.ticket.at), ...remembered].join();
-    if (next.at !== lock || !/^(leave|release|wakeDrainer):/.test(place[0] ?? '')) return undefined;
-    return ['goes', expired, last(lock), last(cancelWordOf(segment)), last(record + row.ticket.at), last(record + row.park.at), ...remembered].join();
-  };
 }
 
 function cancelWordOf(segment: Segment): number {
@@ -123,6 +107,7 @@ function castOf(modules: Modules, rowOf: RwlockRow): Cast<Plan> {
     setup(words) {
       const segment = attachAll(words, size);
       words.store(firstSlot(segment) + KIND_AT, primitives.rwlock);
+      if (rowOf.begins === 'with WAITERS') words.store(firstSlot(segment), WAITERS);
       for (const [thread, plan] of rowOf.agents.entries()) words.store(agentAt(segment, thread + 1) + row.amount.at, modeOf(plan));
     },
     nameOf: (at) => addresses.get(at)?.name ?? (at === cancelWord ? 'cancelled' : undefined),

@@ -94,16 +94,17 @@ const rows: readonly (RwlockRow & Costly)[] = [
 ];
 
 describe('every schedule', () => {
-  testRows(rows, (row) => rwlockScenario(production, row));
+  testRows(rows, (row) => rwlockScenario(production, { ...row, reduction: 'merged' }));
 });
 
 const ordered: RwlockRow = { name: 'in order', agents: [write, read, write], checks: 'order' };
 
 describe('whoever is blocked comes before those who come later', () => {
-  testRows<RwlockRow & Costly>([{ ...ordered, only: 'full' }, { ...ordered, name: 'in order, twice', agents: [twice(write), write, read], only: 'full' }], (row) => rwlockScenario(production, row));
+  testRows<RwlockRow & Costly>([{ ...ordered, only: 'full' }, { ...ordered, name: 'in order, twice', agents: [twice(write), write, read], only: 'full' }], (row) => rwlockScenario(production, { ...row, reduction: 'merged' }));
 });
 
 const QUEUE = 'src/raw/queue.ts';
+const SLOTS = 'src/raw/slots.ts';
 
 const one: RwlockRow = { name: '1 reader, 1 writer', agents: [read, write] };
 const more: RwlockRow = { name: '1 reader, 1 writer, twice', agents: [twice(read), twice(write)] };
@@ -179,14 +180,19 @@ const mutations: readonly (Mutation & { readonly caughtBy: RwlockRow })[] = [
   { name: 'a downgrade releases, then reads', find: '  addToHold(segment.words, slotAddress, cellAddress, READS);\n  release(segment, slotAddress, self);', replace: '  release(segment, slotAddress, self);\n  addToHold(segment.words, slotAddress, cellAddress, READS);', caughtBy: downgrading },
   { name: 'the turn is the writer\'s alone', file: QUEUE, find: '    unpark(segment, id);\n    readers++;\n', replace: '    if (writer === 0) unpark(segment, id);\n    readers++;\n', caughtBy: writers },
   { name: 'the turn is the readers\' alone', file: QUEUE, find: '  if (readers === 0 && writer !== 0) unpark(segment, writer);\n', replace: '', caughtBy: writers },
+  {
+    name: 'a queued owner does not say that others may wait',
+    find: 'ticket, WAITERS);\n    if (result !== BUSY) return result;\n    const blocker',
+    replace: 'ticket, 0);\n    if (result !== BUSY) return result;\n    const blocker',
+    caughtBy: { name: '3 writers, after others have given up', agents: [write, write, write], begins: 'with WAITERS' },
+  },
+  { name: 'recovery takes an rwlock for a mutex', file: SLOTS, find: 'rwlock.isRwlock(words, slotAddress) ? rwlock : mutex', replace: 'mutex', caughtBy: deadly },
+  { name: 'recovery leaves the flows', file: SLOTS, find: '  if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);\n', replace: '', caughtBy: { ...flows, name: 'flows, a death', deaths: 1 } },
   { name: 'nobody rings when the turn comes', file: QUEUE, find: 'unpark(segment, writer);\n  wakeFlows(segment, slotAddress);', replace: 'unpark(segment, writer);', caughtBy: flows },
 ];
 
-const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ raw: 'src/raw/rwlock.ts', codes: 'src/raw/mutex.ts', queue: QUEUE, park: 'src/park/park.ts', slots: 'src/raw/slots.ts' }, mutations);
+const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ raw: 'src/raw/rwlock.ts', codes: 'src/raw/mutex.ts', queue: QUEUE, park: 'src/park/park.ts', slots: SLOTS }, mutations);
 
-// Not listed: an owner that drops WAITERS when it claims, since whoever was woken sets it again when it finds the word taken. That a queued
-// owner must add it, for those who were blocked in the moment in which nobody was known to wait, shows in larger bounds only: argued, not
-// tested.
 describe('a mutant is caught', () => {
-  testMutants(mutants, (modules, i) => rwlockScenario(modules, mutations[i]!.caughtBy));
+  testMutants(mutants, (modules, i) => rwlockScenario(modules, { ...mutations[i]!.caughtBy, reduction: 'merged' }));
 });
