@@ -61,18 +61,22 @@ export class RwlockCore implements Keeper {
   }
 
   end(hold: RwlockHold, form: Form): void {
-    const { segment, slot, cell, self, hold: held } = this.site;
+    if (hold === 'read') return this.endRead(form);
     // What this thread held was given back when it left.
     if (this.#isDetached) return;
-    if (hold === 'read') {
-      if (form === 'flow') held.flows--;
-      if (--held.guards === 0) raw.releaseRead(segment, slot, cell);
-    } else {
-      this.#upgrade?.abandon();
-      if (form === 'flow') held.flow = 'none';
-      raw.release(segment, slot, self);
-    }
+    const { segment, slot, self, hold: held } = this.site;
+    this.#upgrade?.abandon();
+    if (form === 'flow') held.flow = 'none';
+    raw.release(segment, slot, self);
     this.flows.lookSoon();
+  }
+
+  endRead(form: Form): void {
+    const { segment, slot, cell, hold } = this.site;
+    if (this.#isDetached) return;
+    if (form === 'flow') hold.flows--;
+    if (--hold.guards !== 0) return;
+    if (raw.releaseRead(segment, slot, cell)) this.flows.lookSoon();
   }
 
   downgrade(form: Form): void {

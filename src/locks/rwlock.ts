@@ -207,7 +207,7 @@ export class RwlockReadView extends RwlockView {
     const { hold } = this.#core.site;
     if (hold.pairs === 0) throw refusals.notHeld(this.#core.sites.read, 'unlock()', 'was not locked by this thread with lock()', this.unlock);
     hold.pairs--;
-    this.#core.end('read', 'blocking');
+    this.#core.endRead('blocking');
   }
 }
 

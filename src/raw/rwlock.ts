@@ -29,7 +29,7 @@
  * while a waiter sleeps, either the word has WAITERS and an owner, or an agent that was woken has yet to look at the word, and
  * passes this on when its row is cleared (`leave`), also if it got in.
  *
- * Order. Reader: set READS, then read the word. Writer: write DRAINING, then read the cells. So at least one of them sees the other.
+ * Order. Reader: set READS, then read the word (`stepThenLoad`: one more sets READS, and one more clears it and counts the read). Writer: write DRAINING, then read the cells. So at least one of them sees the other.
  * Reader that goes: clear READS, then read the word. Writer that sleeps: read its own wakes, then the cells. So it sees the cell
  * clear, or the reader sees DRAINING and wakes it. Waiters and releasers: as in mutex.ts.
  */
@@ -68,11 +68,8 @@ function outcomeForReader(word: number, self: number, inconsistent: number): num
 
 /** #8 → #9, if nothing at all is in the way. `cellAddress` is that of the calling agent, which does not read. */
 export function tryRead(segment: Segment, slotAddress: number, cellAddress: number): boolean {
-  const { words } = segment;
-  const hold = words.load(cellAddress + HOLD);
-  words.store(cellAddress + HOLD, hold + READS);
-  if (!(words.load(slotAddress) & BARS)) return true;
-  retreat(segment, slotAddress, cellAddress, hold);
+  if (!(segment.words.stepThenLoad(cellAddress + HOLD, slotAddress) & BARS)) return true;
+  retreat(segment, slotAddress, cellAddress);
   return false;
 }
 
@@ -82,17 +79,16 @@ export function attemptRead(segment: Segment, slotAddress: number, cellAddress: 
   // A cell that is set and cleared in vain wakes a drainer in vain.
   const before = outcomeForReader(words.load(slotAddress), self, inconsistent);
   if (before !== TAKEN) return before;
-  const hold = words.load(cellAddress + HOLD);
-  words.store(cellAddress + HOLD, hold + READS);
-  const result = outcomeForReader(words.load(slotAddress), self, inconsistent);
-  if (result !== TAKEN) retreat(segment, slotAddress, cellAddress, hold);
+  const result = outcomeForReader(words.stepThenLoad(cellAddress + HOLD, slotAddress), self, inconsistent);
+  if (result !== TAKEN) retreat(segment, slotAddress, cellAddress);
   return result;
 }
 
 /** #9 → #8 by one that was not let in. A drainer may have seen it. */
-function retreat(segment: Segment, slotAddress: number, cellAddress: number, hold: number): void {
-  segment.words.store(cellAddress + HOLD, hold);
-  wakeDrainer(segment, slotAddress);
+function retreat(segment: Segment, slotAddress: number, cellAddress: number): void {
+  segment.words.add(cellAddress + HOLD, -READS);
+  const word = segment.words.load(slotAddress);
+  if (word & DRAINING) wakeDrainer(segment, word);
 }
 
 /** What the word has for one more hold of an agent that reads already. */
@@ -105,24 +101,22 @@ export function countRead(words: SharedWords, slotAddress: number, cellAddress: 
   addToHold(words, slotAddress, cellAddress, ONE_TAKEN);
 }
 
-/** #9 → #8. */
-export function releaseRead(segment: Segment, slotAddress: number, cellAddress: number): void {
-  addToHold(segment.words, slotAddress, cellAddress, READS);
-  wakeDrainer(segment, slotAddress);
+/** #9 → #8. Whether somebody waited for that. */
+export function releaseRead(segment: Segment, slotAddress: number, cellAddress: number): boolean {
+  const word = segment.words.stepThenLoad(cellAddress + HOLD, slotAddress);
+  if (!(word & DRAINING)) return false;
+  wakeDrainer(segment, word);
+  return true;
 }
 
 /** READS more clears READS, and carries into the count of what was taken. */
 function addToHold(words: SharedWords, slotAddress: number, cellAddress: number, by: number): void {
-  const before = words.load(cellAddress + HOLD);
-  const next = (before + by) | 0;
-  words.store(cellAddress + HOLD, next);
-  if (before < 0 && next >= 0) words.add(slotAddress + READ_WRAPS, 1);
+  const before = words.add(cellAddress + HOLD, by);
+  if (before < 0 && before + by >= 0) words.add(slotAddress + READ_WRAPS, 1);
 }
 
-/** After this agent has cleared its cell: only then does the word tell whether somebody waits for that. */
-function wakeDrainer(segment: Segment, slotAddress: number): void {
-  const word = segment.words.load(slotAddress);
-  if (!(word & DRAINING)) return;
+/** `word`: as it was after this agent had cleared its cell. Only then does it tell whether somebody waits for that. */
+function wakeDrainer(segment: Segment, word: number): void {
   unpark(segment, word & OWNER);
   ring(segment, word & OWNER);
 }

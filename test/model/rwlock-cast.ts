@@ -394,7 +394,12 @@ function audited(context: Context, rowOf: RwlockRow): ModelWords {
   };
   return {
     ...words,
-    add: (at, value) => (idle.has(at) ? 0 : words.add(at, value)),
+    add(at, value) {
+      if (idle.has(at)) return 0;
+      const before = words.add(at, value);
+      wrote(at, (before + value) | 0);
+      return before;
+    },
     store(at, value) {
       if (idle.has(at)) return;
       words.store(at, value);

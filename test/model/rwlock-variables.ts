@@ -18,7 +18,7 @@ export function liveInRwlock(segment: Segment, self: number, cancelWord: number)
   const high = segment.header + header.fields.agentHigh.at;
   const record = agentAt(segment, self);
   const cells = cellAt(segment, self, 0);
-  const own = { park: record + park.at, mailbox: record + mailbox.at, wants: record + wants.at, ticket: record + ticket.at, hold: cells + cell.fields.hold.at, interest: cells };
+  const own = { park: record + park.at, mailbox: record + mailbox.at, wants: record + wants.at, ticket: record + ticket.at, interest: cells + cell.fields.interest.at };
   const parks = new Set(Array.from({ length: segment.agentLimit }, (_, i) => agentAt(segment, i + 1) + park.at));
 
   const isLoad = ({ request }: Recorded, at: number): boolean => request.kind === 'load' && request.at === at;
@@ -90,7 +90,6 @@ export function liveInRwlock(segment: Segment, self: number, cancelWord: number)
     if (isIn('#arm')) live.push(next.kind === 'load' && next.at === own.mailbox ? '' : last(history, own.mailbox), previous?.request.kind === 'waitAsync' ? previous.result : '');
     if (isIn('#flow')) live.push(last(history, own.interest), hasClaimed(history));
     if (isIn('#giveUp')) live.push(history.findLast(({ request }) => request.kind === 'settled')?.result);
-    if (isIn('tryRead', 'attemptRead', 'retreat')) live.push(last(history, own.hold));
     if (isIn(...HAS_WORD) && !isIn('wakeTurn', 'wakeAll') && next.at !== lock) live.push(last(history, lock));
     if (isIn('wakeTurn') && !isIn('wakeFlows') && next.at !== high) live.push(turnOf(history, isIn('firstExclusive')));
     if (isTicket(next.at) && previous !== undefined && isTicket(previous.request.at)) live.push(previous.result);
