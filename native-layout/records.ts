@@ -83,7 +83,7 @@ export const agent = record({
     ticket: { at: 68, type: 'i32', means: `wait row: place in the queue of that slot; ${NOBODY_TICKET}`, writers: 'the agent itself, before `wants`' },
     wantsSince: { at: 72, type: 'f64', means: 'wait row: when the wait began, ms on the shared clock', writers: 'the agent itself, before `wants`' },
     wantsToken: { at: 80, type: 'f64', means: 'wait row: `token` of the slot when the wait began; while it is the same, so is the hold', writers: 'the agent itself, before `wants`' },
-    amount: { at: 88, type: 'i32', means: 'wait row: permits asked for, if the slot is a semaphore', writers: 'the agent itself, before `wants`' },
+    amount: { at: 88, type: 'i32', means: 'wait row: permits asked for, if the slot is a semaphore; of an rwlock: 1 = shared, 2 = exclusive', writers: 'the agent itself, before `wants`' },
     reserved2: { at: 92, type: 'bytes', length: 36, means: 'unused', writers: 'nobody' },
     park: {
       at: 128,
@@ -124,7 +124,13 @@ export const cell = record({
       means: "asynchronous flows of this agent wait for the slot: the oldest one's ticket, 0 = none",
       writers: 'the agent itself; the recoverer of a dead agent',
     },
-    hold: { at: 4, type: 'i32', means: 'permits of a semaphore that this agent holds; the only truth about them', writers: 'the agent itself: more only in the section of the slot, fewer at any time; the recoverer of a dead agent (→ 0)' },
+    hold: {
+      at: 4,
+      type: 'i32',
+      means:
+        'of a semaphore: the permits that this agent holds, the only truth about them. Of an rwlock: bit 0 is set while this agent reads or is about to look whether it may, never clear while it reads; the other bits are the number of its shared acquisitions that have ended, which wraps, and stays when the record passes to another agent',
+      writers: 'the agent itself: of a semaphore, more only in the section of the slot, fewer at any time; the recoverer of a dead agent (of a semaphore → 0, of an rwlock: ends the acquisition)',
+    },
   },
 });
 
@@ -146,6 +152,8 @@ export const slot = record({
         starved: { bit: 18, width: 1, means: 'a waiter has been overtaken for too long: the next release hands over', staleness: 'may outlive the waiter that asked' },
         died: { bit: 19, width: 1, means: 'an owner died and nobody has declared the data good', staleness: 'never stale: set by recovery, cleared by the owner that declares' },
         closed: { bit: 20, width: 1, means: 'the manager was closed: nobody may acquire', staleness: 'never cleared' },
+        draining: { bit: 21, width: 1, means: 'of an rwlock: the owner waits until the readers have gone and has written nothing', staleness: 'never stale: cleared by the compare-exchange that ends the wait' },
+        upgradable: { bit: 22, width: 1, means: 'of an rwlock: the owner reads, and so may others', staleness: 'never stale: set and cleared with the owner, or cleared by its upgrade' },
       },
       states: [
         'free: 0',
@@ -155,6 +163,9 @@ export const slot = record({
         'inconsistent, free: died',
         'inconsistent, held: owner + died (+ waiters + starved)',
         'closed: closed (+ owner + died + waiters + starved)',
+        'rwlock, free, waited for: waiters (+ died)',
+        'rwlock, draining: owner + draining (+ waiters + died + closed)',
+        'rwlock, upgradable: owner + upgradable (+ waiters + died + closed)',
       ],
     },
     tickets: { at: 4, type: 'i32', means: `places in the queue given so far, twice: a ticket is one more, so never 0; ${NOBODY_TICKET}`, writers: 'waiters, by atomic add' },
@@ -164,7 +175,8 @@ export const slot = record({
     contended: { at: 32, type: 'f64', means: 'acquisitions that found the lock taken, or inconsistent', writers: 'the owner, as part of acquiring' },
     done: { at: 40, type: 'i32', means: 'of a once: 1 as soon as its function has returned', writers: 'the owner' },
     late: { at: 44, type: 'i32', means: 'of a semaphore: flows with older tickets than this one have let their turn pass and hold nobody back; after half a round of tickets it may speak of newer ones, which then hold nobody back either', writers: 'the one in the section' },
-    reserved0: { at: 48, type: 'bytes', length: 16, means: 'unused', writers: 'nobody' },
+    readWraps: { at: 48, type: 'i32', means: 'of an rwlock: how often the count in a `cell.hold` has wrapped', writers: 'the agent of that cell or its recoverer, by atomic add' },
+    reserved0: { at: 52, type: 'bytes', length: 12, means: 'unused', writers: 'nobody' },
     holdSamples: { at: 64, type: 'i32', means: 'of a mutex: holds that began with a sleep and were released', writers: 'the owner, before it releases' },
     deadlocks: { at: 68, type: 'i32', means: 'acquisitions refused because the wait would have closed a cycle', writers: 'waiters, by atomic add' },
     waitMsSum: { at: 72, type: 'f64', means: 'time that acquisitions slept, ms', writers: 'the owner' },
@@ -194,7 +206,7 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
@@ -202,6 +214,23 @@ export const slot = record({
       },
     },
     nameLength: { at: 188, type: 'i32', means: 'bytes of the name', writers: 'claimant' },
+  },
+});
+
+export const shared = record({
+  name: 'shared',
+  means: 'What shared acquisitions of an rwlock that had to wait leave behind. Memory that is never touched costs nothing.',
+  size: 128,
+  align: CACHE_LINE,
+  fields: {
+    contended: { at: 0, type: 'i32', means: 'shared acquisitions that had to sleep', writers: 'readers, by atomic add' },
+    timeouts: { at: 4, type: 'i32', means: 'shared acquisitions given up because of their deadline', writers: 'waiters, by atomic add' },
+    aborts: { at: 8, type: 'i32', means: 'shared acquisitions given up because of a signal or a cancel token', writers: 'waiters, by atomic add' },
+    waitUsMax: { at: 12, type: 'i32', means: 'longest of the waits, µs', writers: 'readers, by compare-exchange, upward only' },
+    waitUsLow: { at: 16, type: 'i32', means: 'time that shared acquisitions slept, µs: its low 32 bits', writers: 'readers, by atomic add' },
+    waitUsHigh: { at: 20, type: 'i32', means: 'its high bits', writers: 'the reader whose add has carried, by atomic add' },
+    waits: { at: 24, type: 'bytes', length: 48, means: 'histogram of the waits, as `slot.waits`', writers: 'readers, by atomic add' },
+    reserved0: { at: 72, type: 'bytes', length: 56, means: 'unused', writers: 'nobody' },
   },
 });
 
@@ -236,7 +265,7 @@ export const index = record({
 });
 
 /** All records, in the order of their regions. */
-export const records = [header, agent, cell, slot, name, nameTail, index] as const;
+export const records = [header, agent, cell, slot, shared, name, nameTail, index] as const;
 
 export const MAGIC = 0x484f4c44;
 export const LAYOUT_VERSION = 1;
@@ -250,6 +279,16 @@ export const HANDED = mask(word.handed);
 export const STARVED = mask(word.starved);
 export const DIED = mask(word.died);
 export const CLOSED = mask(word.closed);
+export const DRAINING = mask(word.draining);
+export const UPGRADABLE = mask(word.upgradable);
+
+/** Of `cell.hold` of an rwlock: the agent reads, and one more acquisition that has ended. */
+export const READS = 1;
+export const ONE_TAKEN = 2;
+
+/** Of `agent.amount`, if the slot is an rwlock. */
+export const SHARED = 1;
+export const EXCLUSIVE = 2;
 
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1, once: 2, semaphore: 3 } as const;
+export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4 } as const;

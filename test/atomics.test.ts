@@ -19,10 +19,10 @@ describe('atomics.wat', () => {
     expect(Buffer.from(module.toBinary({}).buffer).toString('base64')).toBe(ATOMICS_WASM);
   });
 
-  test('counts a claim where the layout has the fencing token, and a contended one where it counts those', () => {
+  test('counts where the layout has the fencing token, contended acquisitions and wraps of reads', () => {
     const offsets = [...source.matchAll(/\boffset=(\d+)/g)].map(([, offset]) => Number(offset));
-    const { word, token, contended } = slot.fields;
-    expect(offsets).toEqual([token, token, contended, contended].map(({ at }) => at - word.at));
+    const { word, token, contended, readWraps } = slot.fields;
+    expect(offsets).toEqual([token, token, contended, contended, readWraps].map(({ at }) => at - word.at));
   });
 
   test('lets the memory grow as far as atomics.ts does', () => {
@@ -52,6 +52,7 @@ describe('the two implementations', () => {
     fc.tuple(fc.constant('compareExchange'), at, word, word),
     fc.tuple(fc.constant('claim'), numberAt, word, word),
     fc.tuple(fc.constant('claimSpinning'), numberAt, word, word, fc.integer({ min: -1, max: 5 })),
+    fc.tuple(fc.constant('stepThenLoad'), at, at),
     fc.tuple(fc.constant('loadNumber'), numberAt),
     fc.tuple(fc.constant('storeNumber'), numberAt, fc.double({ noNaN: true })),
     fc.tuple(fc.constant('notify'), at),

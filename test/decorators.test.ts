@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { transform } from 'esbuild';
 import { type CancelSource, getLockManager, LockManager } from 'holdfast';
-import { limited, locked } from 'holdfast/decorators';
+import { limited, locked, readLock, writeLock } from 'holdfast/decorators';
 import ts from 'typescript';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { endThreads, ownerOf, refusal, refusalCode, sharedWords, Thread } from './harness/workers.js';
@@ -336,6 +336,75 @@ describe('a limited method', () => {
       expect(() => limited('x', options as { permits: number })).toThrow(message);
     },
   );
+});
+
+describe('methods that read or write under a read-write lock', () => {
+  class Table {
+    readonly #rows = new Map<string, number>();
+    @readLock((table: string) => `table/${table}`)
+    read(table: string, key: string): [number | undefined, object[]] {
+      return [this.#rows.get(key), holdersOf(table)];
+    }
+    @readLock((table: string) => `table/${table}`)
+    readTwice(table: string, key: string): number | undefined {
+      return this.read(table, key)[0];
+    }
+    @writeLock((table: string) => `table/${table}`)
+    write(table: string, key: string, value: number): object[] {
+      this.#rows.set(key, value);
+      return holdersOf(table);
+    }
+    @writeLock((table: string) => `table/${table}`)
+    writeAndRead(table: string, key: string): number | undefined {
+      return this.readTwice(table, key);
+    }
+    @readLock((table: string) => `table/${table}`, { timeoutMs: 9 })
+    async readAsync(table: string): Promise<object[]> {
+      return holdersOf(table);
+    }
+    @writeLock((table: string) => `table/${table}`, { timeoutMs: 9 })
+    async writeAsync(table: string): Promise<object[]> {
+      return holdersOf(table);
+    }
+    @readLock('table/released', { ownerDeath: 'release' })
+    released(): string | undefined {
+      return manager.getLockStatus('table/released')?.state;
+    }
+  }
+
+  function holdersOf(table: string): object[] {
+    return manager.getLockStatus(`table/${table}`)!.holders.map(({ threadId, mode }) => ({ threadId, mode }));
+  }
+
+  const [reads, writes] = [{ threadId: 0, mode: 'shared' }, { threadId: 0, mode: 'exclusive' }];
+
+  test('hold it in that mode, blocking or not', async () => {
+    const table = new Table();
+    expect(table.write('modes', 'k', 5)).toEqual([writes]);
+    expect(table.read('modes', 'k')).toEqual([5, [reads]]);
+    expect(await table.readAsync('modes')).toEqual([reads]);
+    expect(await table.writeAsync('modes')).toEqual([writes]);
+    expect(table.readTwice('modes', 'k')).toBe(5);
+    expect(await refusalCode(() => table.writeAndRead('modes', 'k'))).toBe('ERR_LOCK_RECURSIVE');
+    expect(holdersOf('modes')).toEqual([]);
+  });
+
+  test('keep out what the mode excludes, and wait as they are told', async () => {
+    const table = new Table();
+    const thread = await Thread.start();
+    await thread.do('acquire', 'table/shared#read');
+    expect(table.read('shared', 'k')[1]).toHaveLength(2);
+    expect(await refusal(table.writeAsync('shared'))).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', report: { mode: 'exclusive', timeoutMs: 9 } });
+    await thread.do('release', 'table/shared#read');
+    await thread.do('acquire', 'table/shared#write');
+    expect(await refusal(table.readAsync('shared'))).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', report: { mode: 'shared', timeoutMs: 9 } });
+  });
+
+  test('open it as manager.rwlock would', async () => {
+    expect(new Table().released()).toBe('held');
+    expect(await refusalCode(() => manager.rwlock('table/released'))).toBe('ERR_LOCK_KIND_MISMATCH');
+    expect(manager.rwlock('table/released', { ownerDeath: 'release' }).read.name).toBe('table/released');
+  });
 });
 
 describe('what is refused', () => {

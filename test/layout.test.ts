@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { type Field, record, type RecordSpec } from '../native-layout/dsl.js';
 import { renderLayout, renderOffsets } from '../native-layout/render.js';
-import { agent, CACHE_LINE, records, slot } from '../native-layout/index.js';
-import { agentAt, cellAt, placeRegions, type Segment, slotAt } from '../src/shm/segment.js';
+import { agent, CACHE_LINE, cell, records, shared, slot } from '../native-layout/index.js';
+import { agentAt, cellAt, placeRegions, type Segment, sharedAt, slotAt } from '../src/shm/segment.js';
 
 const word = { type: 'i32', means: 'a word', writers: 'anybody' } as const;
 
@@ -59,9 +59,9 @@ describe('the layout', () => {
 
   test('takes at most 256 bytes a lock and 16 KiB an agent at the default capacity', () => {
     const at = (agentLimit: number, slotLimit: number) => placeRegions(0, { agentLimit, slotLimit }).size;
-    const tailOfName = 208;
-    const cellsOfLock = 8 * 129;
-    expect((at(128, 2_048) - at(128, 1_024)) / 1_024 - tailOfName - cellsOfLock).toBeLessThanOrEqual(256);
+    const neverTouched = 208 + shared.size;
+    const cellsOfLock = cell.size * 129;
+    expect((at(128, 2_048) - at(128, 1_024)) / 1_024 - neverTouched - cellsOfLock).toBeLessThanOrEqual(256);
     expect(at(129, 1_024) - at(128, 1_024)).toBeLessThanOrEqual(16 * 1_024);
   });
 
@@ -72,7 +72,8 @@ describe('the layout', () => {
     expect(agentAt(segment, 5) + agent.size).toBe(regions.slots);
     expect(slotAt(segment, 6) + slot.size).toBe(regions.names);
     expect(regions.cells % CACHE_LINE).toBe(0);
-    expect(cellAt(segment, 5, 6) + 8).toBeLessThanOrEqual(65_536 + regions.size);
+    expect(cellAt(segment, 5, 6) + cell.size).toBeLessThanOrEqual(regions.shares);
+    expect(sharedAt(segment, 6) + shared.size).toBe(65_536 + regions.size);
     expect(Math.floor(cellAt(segment, 1, 6) / CACHE_LINE)).toBeLessThan(Math.floor(cellAt(segment, 2, 0) / CACHE_LINE));
   });
 });

@@ -134,12 +134,12 @@ describe.each(['blocking', 'asynchronous'])('two %s contenders that name two loc
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '["ran","ran"]', stderr: '' });
   });
 
-  test('positive control: wait for each other in a build that takes locks as they are named', async () => {
+  test('positive control: one of them is refused, or times out, in a build that takes locks as they are named', async () => {
     const build = new BuildCopy(broken.takesLocksAsNamed);
     try {
       const { status, stdout } = await runProgram(build.folder, 'test/fixtures/program-crossing.mjs', [form], limitMs);
       expect(status).toBe(0);
-      expect(stdout).toContain('ERR_LOCK_TIMEOUT');
+      expect(stdout).toContain(form === 'blocking' ? 'ERR_LOCK_DEADLOCK' : 'ERR_LOCK_TIMEOUT');
     } finally {
       build.remove();
     }
@@ -162,6 +162,14 @@ describe.each(Object.entries(forms))('%s', (_, form) => {
       await expect(form(twice)).rejects.toThrow('locks: "all/a" is given twice, and would wait for itself');
     }
     expect(free(a, b, c)).toBe(true);
+  });
+
+  test('refuses an rwlock that is given in two modes', async () => {
+    const { read, write, upgradableRead } = manager.rwlock('all/rw');
+    for (const twice of [[read, b, write], [read, read], [upgradableRead, write], [read, manager.rwlock('all/rw', { timeoutMs: 9 }).upgradableRead]]) {
+      await expect(form(twice)).rejects.toThrow('locks: "all/rw" is given twice, and would wait for itself');
+    }
+    expect(free(read, b)).toBe(true);
   });
 
   test.each([[5], [undefined], ['all/a'], [{}]])('refuses %s, which is no list of locks', async (locks) => {
@@ -327,6 +335,21 @@ describe('the set', () => {
       expect(held.held).toBe(true);
     }
     expect(free(a, b)).toBe(true);
+  });
+
+  test('holds an rwlock in the mode that was given', async () => {
+    const { read, write } = manager.rwlock('all/rw');
+    const mutexes = [a, b];
+    const thread = await Thread.start();
+    for (const [lock, mode, canRead] of [[read, 'shared', true], [write, 'exclusive', false]] as const) {
+      const held = acquireAll([...mutexes, lock]);
+      expect(held.guards.map((guard) => guard.lock)).toEqual([...mutexes, lock]);
+      expect(manager.getLockStatus('all/rw')!.holders).toMatchObject([{ threadId: 0, mode }]);
+      expect((await thread.do('tryAcquire', 'all/rw#read')) !== undefined).toBe(canRead);
+      if (canRead) await thread.do('release', 'all/rw#read');
+      held.release();
+    }
+    expect(free(a, b, write)).toBe(true);
   });
 
   test('has guards of the types of its locks, and does not hold once one of them is released', () => {

@@ -22,12 +22,14 @@ const PATROL_MS = 50;
 
 /** How this thread holds one slot, where the lock word only says that it does. */
 export interface Hold {
-  /** Guards not yet released, of whichever form. */
+  /** Guards not yet released, of whichever form. Of an rwlock: what reads, `pairs` included. */
   guards: number;
   /** Those of them that are asynchronous. */
   flows: number;
-  /** Of a reentrant lock: `lock()` calls not yet undone. Others have no need to count: it is one if the word says so. */
+  /** Of a reentrant lock, and of reads: `lock()` calls not yet undone. Others have no need to count: it is one if the word says so. */
   pairs: number;
+  /** Of an rwlock: whether a flow has the word, and whether one that has it still waits for the readers. */
+  flow: 'none' | 'drains' | 'owns';
 }
 
 /** What a thread leaves for the workers that it makes. */
@@ -74,7 +76,7 @@ export class Agent {
   /** What this thread holds of a slot; one object for all handles of that lock in this thread. */
   holdOf(slotNumber: number): Hold {
     let hold = this.#holds.get(slotNumber);
-    if (hold === undefined) this.#holds.set(slotNumber, (hold = { guards: 0, flows: 0, pairs: 0 }));
+    if (hold === undefined) this.#holds.set(slotNumber, (hold = { guards: 0, flows: 0, pairs: 0, flow: 'none' }));
     return hold;
   }
 

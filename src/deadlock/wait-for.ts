@@ -8,9 +8,10 @@
  *
  * A wait that was granted but still shows is told by the lock: it names the waiter as its owner, or is handed over.
  */
-import { agent, CLOSED, HANDED, OWNER } from '../../native-layout/index.js';
+import { agent, CLOSED, DRAINING, HANDED, OWNER, SHARED, UPGRADABLE } from '../../native-layout/index.js';
 import { enterDetector, leaveDetector } from '../raw/detector.js';
-import { amountOf, clearRow, highestAgent, isBlocked, ticketOf } from '../raw/queue.js';
+import { amountOf, clearRow, highestAgent, isBlocked, isBlockedOn, ticketOf } from '../raw/queue.js';
+import { isReading, isRwlock } from '../raw/rwlock.js';
 import { freePermits, heldBy, isSemaphore } from '../raw/semaphore.js';
 import { agentAt, type Segment, slotAt } from '../shm/segment.js';
 import { cycleThrough, type Wait } from './cycle.js';
@@ -60,7 +61,7 @@ export function findCycles(segment: Segment): Edge[][] {
 function holderRuns(segment: Segment, id: number): boolean {
   const { words } = segment;
   const at = slotAt(segment, words.load(agentAt(segment, id) + WANTS) - 1);
-  if (isSemaphore(words, at)) return false;
+  if (isSemaphore(words, at) || isRwlock(words, at)) return false;
   const owner = words.load(at) & OWNER;
   return owner === 0 || !isBlocked(segment, owner);
 }
@@ -95,9 +96,29 @@ function waitFor(segment: Segment, id: number, number: number): Wait | undefined
   const at = slotAt(segment, number);
   const word = segment.words.load(at);
   const owner = word & OWNER;
-  if (word & CLOSED || owner === id) return undefined;
+  if (word & CLOSED) return undefined;
+  if (isRwlock(segment.words, at)) return waitForRwlock(segment, at, id, word);
+  if (owner === id) return undefined;
   if (isSemaphore(segment.words, at)) return waitForPermits(segment, at, amountOf(segment, id));
   return owner === 0 || word & HANDED ? undefined : { needed: 1, holders: [owner], shares: [1] };
+}
+
+function waitForRwlock(segment: Segment, at: number, id: number, word: number): Wait | undefined {
+  const owner = word & OWNER;
+  const lets = amountOf(segment, id) === SHARED ? word & UPGRADABLE : 0;
+  if (owner === 0 || lets) return undefined;
+  if (owner !== id) return { needed: 1, holders: [owner], shares: [1] };
+  return word & DRAINING ? waitForReaders(segment, at, id) : undefined;
+}
+
+/** All that read. One that is itself blocked on the lock only looks whether it may: it does not read. */
+function waitForReaders(segment: Segment, at: number, drainer: number): Wait | undefined {
+  const holders: number[] = [];
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) {
+    if (id !== drainer && isReading(segment, at, id) && !isBlockedOn(segment, at, id)) holders.push(id);
+  }
+  return holders.length > 0 ? { needed: holders.length, holders, shares: holders.map(() => 1) } : undefined;
 }
 
 function waitForPermits(segment: Segment, at: number, amount: number): Wait | undefined {

@@ -6,8 +6,10 @@ import { LockError } from '../contract/errors.js';
 import type { CancelSource, Lock } from '../contract/lock.js';
 import { runBody } from '../locks/body.js';
 import { functionOf, optionsOf, timeoutOf } from '../locks/options.js';
+import type { RwlockOptions } from '../locks/rwlock.js';
 import { readSemaphoreOptions, type SemaphoreOptions } from '../locks/semaphore.js';
-import type { LockManager, MutexOptions } from '../manager/manager.js';
+import type { MutexOptions } from '../manager/options.js';
+import type { LockManager } from '../manager/manager.js';
 import { whichManager } from './which-manager.js';
 
 /** Computes something from a call: `this` is the object of the method, the arguments are those of the call. */
@@ -35,6 +37,9 @@ export interface LockedOptions<This, Args extends readonly unknown[]> extends Ho
 
 /** What {@link limited} takes: how to wait, and how many permits there are, as for `manager.semaphore`. */
 export interface LimitedOptions<This, Args extends readonly unknown[]> extends HoldOptions<This, Args>, Omit<SemaphoreOptions, 'timeoutMs'> {}
+
+/** What {@link readLock} and {@link writeLock} take: how to wait, and what the lock is, as for `manager.rwlock`. */
+export interface RwlockedOptions<This, Args extends readonly unknown[]> extends HoldOptions<This, Args>, Omit<RwlockOptions, 'timeoutMs'> {}
 
 /** A decorator of methods that are called with such an object and with at least such arguments. */
 export type LockingDecorator<This, Args extends readonly unknown[]> = <Self extends This, All extends Args, Result>(
@@ -103,6 +108,36 @@ export function limited<NameThis = unknown, NameArgs extends readonly unknown[] 
 ): LockingDecorator<NameThis & This, AtLeast<NameArgs> & AtLeast<Args>> {
   const { permits } = readSemaphoreOptions(typeof name === 'string' ? name : '@limited', options);
   return decorator('limited', name, options, (manager, lock) => manager.semaphore(lock, { permits }));
+}
+
+/**
+ * Has a method read under a read-write lock while it runs: beside other readers, and beside no writer. As {@link locked} in all else. A
+ * blocking method may call another one of the same lock; an asynchronous one must not await another one.
+ *
+ * @example
+ * import { readLock, writeLock } from 'holdfast/decorators';
+ * class Prices {
+ *   readonly #prices = new Map<string, number>();
+ *   @readLock('prices')
+ *   of(article: string) { return this.#prices.get(article); }
+ *   @writeLock('prices', { timeoutMs: 5_000 })
+ *   set(article: string, price: number) { this.#prices.set(article, price); }
+ * }
+ * new Prices().set('nut', 5);
+ */
+export function readLock<NameThis = unknown, NameArgs extends readonly unknown[] = [], This = unknown, Args extends readonly unknown[] = []>(
+  name: string | OfCall<NameThis, NameArgs, string>,
+  options?: RwlockedOptions<This, Args>,
+): LockingDecorator<NameThis & This, AtLeast<NameArgs> & AtLeast<Args>> {
+  return decorator('readLock', name, options, (manager, lock, rwlock: RwlockOptions | undefined) => manager.readLock(lock, rwlock));
+}
+
+/** Has a method write under a read-write lock while it runs: beside no reader and no other writer. As {@link readLock} in all else, but that it does not nest. */
+export function writeLock<NameThis = unknown, NameArgs extends readonly unknown[] = [], This = unknown, Args extends readonly unknown[] = []>(
+  name: string | OfCall<NameThis, NameArgs, string>,
+  options?: RwlockedOptions<This, Args>,
+): LockingDecorator<NameThis & This, AtLeast<NameArgs> & AtLeast<Args>> {
+  return decorator('writeLock', name, options, (manager, lock, rwlock: RwlockOptions | undefined) => manager.writeLock(lock, rwlock));
 }
 
 type AnyCall<Result> = (this: unknown, ...args: unknown[]) => Result;

@@ -2,6 +2,7 @@
 import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
 import * as raw from '../raw/mutex.js';
+import { HELD_SHARED } from '../raw/rwlock.js';
 import type { CancelSource } from '../contract/lock.js';
 import { type Edge, yieldToCycle } from '../deadlock/wait-for.js';
 import { CancelInterrupt } from './cancel-token.js';
@@ -71,7 +72,9 @@ export function refuse(site: Site, outcome: number, waitedMs: number, timeoutMs:
       return refusals.aborted(site, waitedMs, source?.reason ?? 'cancelled', within);
     case raw.HELD_BY_SELF:
       if (site.kind === 'semaphore') return refusals.heldBySelf(site, within);
-      return refusals.recursive(site, site.hold.flows > 0 ? 'asynchronous' : 'blocking', within);
+      return refusals.recursive(site, site.hold.flows > 0 || site.hold.flow !== 'none' ? 'asynchronous' : 'blocking', within);
+    case HELD_SHARED:
+      return refusals.upgrade(site, within);
     case raw.INCONSISTENT:
       return refusals.ownerDied(site, within);
     default:

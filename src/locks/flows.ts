@@ -4,13 +4,12 @@ import type { LockError } from '../contract/errors.js';
 import * as raw from '../raw/mutex.js';
 import { clearCell, publishCell, takeTicket } from '../raw/queue.js';
 import { refuse } from './contended.js';
+import { TIMER_LIMIT_MS } from './options.js';
 import type { Site } from './site.js';
-
-/** Longest delay of a timer; a longer time-out has none. */
-const TIMER_LIMIT_MS = 2 ** 31 - 1;
 
 /** An asynchronous acquisition that waits. */
 interface Flow {
+  readonly site: Site;
   readonly ticket: number;
   readonly sinceMs: number;
   readonly timeoutMs: number;
@@ -38,12 +37,11 @@ export class FlowQueue implements Watcher {
     return this.#flows.size === 0;
   }
 
-  /** Resolves with the fencing token; for `wish` see `Protocol`. */
-  acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: number, within: (...args: never[]) => unknown): Promise<number> {
-    const site = this.#site;
+  /** Resolves with the fencing token; for `wish` see `Protocol`. `site`: of the mode, where a lock has several. */
+  acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: number, within: (...args: never[]) => unknown, site: Site = this.#site): Promise<number> {
     if (signal?.aborted) return Promise.reject(refuse(site, raw.INTERRUPTED, 0, timeoutMs, reasonOf(signal), within));
     if (this.#flows.size === 0) {
-      const result = site.protocol.attempt(site, wish);
+      const result = site.protocol.attemptAtOnce(site, wish);
       if (result > 0) {
         site.protocol.countFlow(site);
         return Promise.resolve(result);
@@ -53,6 +51,7 @@ export class FlowQueue implements Watcher {
     if (timeoutMs === 0) return Promise.reject(refuse(site, raw.TIMED_OUT, 0, 0, undefined, within));
     return new Promise((resolve, reject) => {
       const flow: Flow = {
+        site,
         ticket: takeTicket(site.segment, site.slot),
         sinceMs: now(),
         timeoutMs,
@@ -74,8 +73,8 @@ export class FlowQueue implements Watcher {
 
   /** Gives the lock to the oldest flow if it is to be had. `false`: no flow waits any more. */
   look(): boolean {
-    const site = this.#site;
     for (const flow of this.#flows) {
+      const { site } = flow;
       const result = site.protocol.attemptForFlow(site, flow.wish);
       if (result === raw.BUSY) return true;
       if (result > 0) this.#grant(flow, result);
@@ -85,7 +84,8 @@ export class FlowQueue implements Watcher {
   }
 
   patrol(): void {
-    this.#site.protocol.patrol(this.#site);
+    const { site } = this.#oldest() ?? { site: this.#site };
+    site.protocol.patrol(site);
   }
 
   /** After a release by this thread: its next flow need not wait for the bell. */
@@ -103,7 +103,7 @@ export class FlowQueue implements Watcher {
   }
 
   #grant(flow: Flow, token: number): void {
-    const site = this.#site;
+    const { site } = flow;
     const nowMs = now();
     site.protocol.noteWait(site, nowMs - flow.sinceMs, nowMs, token);
     this.#forget(flow);
@@ -118,7 +118,7 @@ export class FlowQueue implements Watcher {
 
   #giveUp(flow: Flow, outcome: number): void {
     if (!this.#flows.has(flow)) return;
-    const site = this.#site;
+    const { site } = flow;
     const wasOldest = this.#oldest() === flow;
     this.#forget(flow);
     const next = this.#oldest();
@@ -135,7 +135,7 @@ export class FlowQueue implements Watcher {
   }
 
   #error(flow: Flow, outcome: number): LockError {
-    return refuse(this.#site, outcome, now() - flow.sinceMs, flow.timeoutMs, reasonOf(flow.signal), this.acquire);
+    return refuse(flow.site, outcome, now() - flow.sinceMs, flow.timeoutMs, reasonOf(flow.signal), this.acquire);
   }
 
   #forget(flow: Flow): void {
@@ -149,7 +149,8 @@ export class FlowQueue implements Watcher {
   }
 }
 
-function reasonOf(signal: AbortSignal | undefined): { readonly reason: string } {
+/** What an abort says. */
+export function reasonOf(signal: AbortSignal | undefined): { readonly reason: string } {
   const reason: unknown = signal?.reason;
   return { reason: reason instanceof Error ? reason.message : String(reason ?? 'aborted') };
 }

@@ -17,7 +17,8 @@ import { noteHold, noteWait } from './waits.js';
 
 /** @internal What `acquireContended` and `FlowQueue` do with a mutex. */
 export const mutexProtocol: Protocol = {
-  attempt: ({ words, slot: at, self }, inconsistent) => raw.tryAcquire(words, at, self) || raw.attempt(words, at, self, inconsistent, 0),
+  attempt,
+  attemptAtOnce: attempt,
   attemptSpinning: ({ segment, slot: at, self }, inconsistent) => raw.attemptSpinning(segment, at, self, inconsistent, 0),
   acquireQueued: ({ segment, slot: at, self }, inconsistent, sinceMs, deadline, interrupt) => raw.acquireQueued(segment, at, self, inconsistent, sinceMs, deadline, interrupt),
   attemptForFlow: ({ segment, slot: at, self }, inconsistent) => raw.attemptForFlow(segment, at, self, inconsistent),
@@ -34,6 +35,10 @@ export const mutexProtocol: Protocol = {
   noteWait: ({ words, slot: at }, waitedMs, nowMs, token) => noteWait(words, at, waitedMs, nowMs, token),
   patrol: ({ segment, words, slot: at }) => segment.patrol(words.load(at) & OWNER),
 };
+
+function attempt({ words, slot: at, self }: Site, inconsistent: number): number {
+  return raw.tryAcquire(words, at, self) || raw.attempt(words, at, self, inconsistent, 0);
+}
 
 /** Mends the data that a dead owner may have left half-written. Runs under the lock. */
 export type Repair = (guard: MutexGuard, death: OwnerDeath) => void;

@@ -1,5 +1,8 @@
 /** Checks of what callers pass. */
 
+/** Longest delay of a timer; a longer time-out has none. */
+export const TIMER_LIMIT_MS = 2 ** 31 - 1;
+
 /** A time-out in ms; `undefined` is the default. Throws a `TypeError` for anything but a non-negative number. */
 export function timeoutOf(value: unknown, defaultMs: number, what = 'timeoutMs'): number {
   if (value === undefined) return defaultMs;

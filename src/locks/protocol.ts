@@ -2,13 +2,15 @@ import type { Interrupt } from '../raw/mutex.js';
 import type { Site } from './site.js';
 
 /**
- * How the locks of one kind are acquired: what differs between kinds where waiting is the same for all. `wish` is what is asked
- * for: of a mutex, whether inconsistent data is taken over; of a semaphore, how many permits. Results are outcomes of
+ * How the locks of one kind, or in one mode, are acquired: what differs where waiting is the same for all. `wish` is what is asked
+ * for: of a mutex or an rwlock, whether inconsistent data is taken over; of a semaphore, how many permits. Results are outcomes of
  * src/raw/mutex.ts, or a token.
  */
 export interface Protocol {
   /** Without waiting. */
   attempt(site: Site, wish: number): number;
+  /** The same for a flow of this thread that has just come, and before which no other waits. */
+  attemptAtOnce(site: Site, wish: number): number;
   /** Looks for a few microseconds. */
   attemptSpinning(site: Site, wish: number): number;
   /** Blocks the thread. Times are on the shared clock. */

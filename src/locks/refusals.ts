@@ -2,10 +2,10 @@
  * The errors that acquiring and releasing end with. Each says in this order: what happened, who holds it, since when, what to do;
  * and claims no more than what was read.
  */
-import { slot } from '../../native-layout/index.js';
+import { shared, slot } from '../../native-layout/index.js';
 import { LockError, type LockReport } from '../contract/errors.js';
 import { threadId } from '../host/node.js';
-import { type Segment, slotAt } from '../shm/segment.js';
+import { type Segment, sharedAt, slotAt } from '../shm/segment.js';
 import { readDeath } from './deaths.js';
 import { type HolderStatus, readStatus, type SlotStatus, type ThreadStatus, type WaiterStatus } from './status.js';
 
@@ -47,7 +47,9 @@ export function aborted(lock: Refused, waitedMs: number, reason: string, within:
 export function recursive(lock: Refused, holding: 'blocking' | 'asynchronous', within: Within): LockError {
   const hint =
     holding === 'blocking'
-      ? 'release it first, or open the lock with { reentrant: true }'
+      ? lock.kind === 'rwlock'
+        ? 'release it first; a write guard can be downgraded, an upgradable one upgraded'
+        : 'release it first, or open the lock with { reentrant: true }'
       : 'an asynchronous hold of this thread can not end while the thread is blocked: use acquireAsync, or release first';
   const line = `${title(lock)} is already held by this thread (${who({ threadId })}), ${holding === 'blocking' ? 'which would wait for itself' : 'by an asynchronous hold'}`;
   return new LockError('ERR_LOCK_RECURSIVE', compose([line], hint), { ...reportOf(lock), threadId, holding, hint }, within);
@@ -66,6 +68,12 @@ export function overReleased(lock: Refused, released: number, within: Within): L
   const status = readStatus(lock.segment, lock.slotNumber);
   const line = `${title(lock)}: ${released} permits not released: this thread (${who({ threadId })}) holds fewer; something else has written to its record`;
   return new LockError('ERR_LOCK_OVER_RELEASE', compose([line, ...holderLines(status)]), { ...reportOf(lock), threadId, released, holders: status.holders, permits: status.permits }, within);
+}
+
+export function upgrade(lock: Refused, within: Within): LockError {
+  const hint = 'release the read hold first; or read by upgradableRead, whose guard can be upgraded: of those there is one at a time';
+  const line = `${title(lock)} not acquired: this thread (${who({ threadId })}) reads, and two readers that both wait to write would wait for each other`;
+  return new LockError('ERR_LOCK_UPGRADE', compose([line], hint), { ...reportOf(lock), threadId, hint }, within);
 }
 
 export function ownerDied(lock: Refused, within: Within): LockError {
@@ -158,6 +166,7 @@ export function duration(ms: number): string {
 }
 
 /** Counts a refused acquisition. */
-export function count({ segment, slotNumber }: Pick<Refused, 'segment' | 'slotNumber'>, what: 'timeouts' | 'aborts' | 'deadlocks'): void {
-  segment.words.add(slotAt(segment, slotNumber) + slot.fields[what].at, 1);
+export function count({ segment, slotNumber, kind, mode }: Refused, what: 'timeouts' | 'aborts' | 'deadlocks'): void {
+  const isShared = kind === 'rwlock' && mode === 'shared';
+  segment.words.add(isShared && what !== 'deadlocks' ? sharedAt(segment, slotNumber) + shared.fields[what].at : slotAt(segment, slotNumber) + slot.fields[what].at, 1);
 }

@@ -45,6 +45,10 @@ export class SemaphoreProtocol implements Protocol {
     return raw.attempt(segment, slot, self, permits, raw.AT_ONCE);
   }
 
+  attemptAtOnce(site: Site, permits: number): number {
+    return this.attempt(site, permits);
+  }
+
   attemptSpinning({ segment, slot, self }: Site, permits: number): number {
     return raw.attemptSpinning(segment, slot, self, permits);
   }

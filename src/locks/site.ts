@@ -1,7 +1,7 @@
 import type { Agent, Hold } from '../agent/agent.js';
 import { identityOf } from '../agent/memory.js';
 import type { LockKind, LockMode } from '../contract/lock.js';
-import { type Segment, slotAt } from '../shm/segment.js';
+import { cellAt, type Segment, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import type { Protocol } from './protocol.js';
 
@@ -18,9 +18,11 @@ export interface Site {
   readonly slotNumber: number;
   /** Address of the slot; a closed one once the thread has left the segment. */
   slot: number;
+  /** Address of this agent's cell; nobody's once the thread has left the segment. */
+  cell: number;
   /** What this thread holds of it, one for all handles. */
   readonly hold: Hold;
-  /** Of a mutex: TAKE_INCONSISTENT or REFUSE_INCONSISTENT. */
+  /** Of a mutex or an rwlock: TAKE_INCONSISTENT or REFUSE_INCONSISTENT. */
   readonly inconsistent: number;
   readonly timeoutMs: number;
   /** Whether a contended acquire looks for a while before it queues. */
@@ -51,8 +53,15 @@ export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name'
     self: id,
     slotNumber,
     slot: slotAt(segment, slotNumber),
+    cell: cellAt(segment, id, slotNumber),
     hold: agent.holdOf(slotNumber),
   };
+}
+
+/** The thread has left the segment: `slot` is a closed one, and the cell may be another agent's. */
+export function leaveSite(site: Site, slot: number): void {
+  site.slot = slot;
+  site.cell = cellAt(site.segment, 0, site.slotNumber);
 }
 
 /** What `lockAll` sorts by: the slot, whichever thread asks and by whichever handle. */

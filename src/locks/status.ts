@@ -1,8 +1,10 @@
 /** What a slot looks like now, read without its cooperation. */
-import { agent, HANDED, header, OWNER, slot, DIED, CLOSED } from '../../native-layout/index.js';
+import { agent, CLOSED, DIED, DRAINING, HANDED, header, OWNER, SHARED, slot, UPGRADABLE } from '../../native-layout/index.js';
 import { now } from '../contract/clock.js';
+import type { LockMode } from '../contract/lock.js';
 import { threadOf } from '../raw/agents.js';
 import { amountOf, isBlockedOn } from '../raw/queue.js';
+import { isReading, isRwlock } from '../raw/rwlock.js';
 import { heldBy, isSemaphore, permitsOf } from '../raw/semaphore.js';
 import { agentAt, type Segment, slotAt } from '../shm/segment.js';
 
@@ -17,6 +19,8 @@ export interface ThreadStatus {
 
 /** Who holds, and for how long. */
 export interface HolderStatus extends ThreadStatus {
+  /** Of an rwlock: how it holds; `'shared'` is one that reads, upgradable or not. */
+  readonly mode?: LockMode;
   /** How long it has held, ms; a lower bound unless `heldSinceKnown`. */
   readonly heldForMs: number;
   readonly heldSinceKnown: boolean;
@@ -26,6 +30,8 @@ export interface HolderStatus extends ThreadStatus {
 
 /** Who is blocked, and for how long. */
 export interface WaiterStatus extends ThreadStatus {
+  /** Of an rwlock: for what it waits; to become upgradable counts as `'exclusive'`. */
+  readonly mode?: LockMode;
   readonly waitedMs: number;
   /** Of a semaphore: how many it waits for. */
   readonly permits?: number;
@@ -33,7 +39,7 @@ export interface WaiterStatus extends ThreadStatus {
 
 /** State, holders and queue of a lock. */
 export interface SlotStatus {
-  /** Of a semaphore: `'held'` while anybody holds a permit. */
+  /** Of a semaphore or an rwlock: `'held'` while anybody holds a permit, or reads. */
   readonly state: 'free' | 'held' | 'handed' | 'inconsistent' | 'closed';
   /** Of a semaphore: those with most permits first. */
   readonly holders: readonly HolderStatus[];
@@ -53,11 +59,25 @@ export function readStatus(segment: Segment, slotNumber: number): SlotStatus {
   if (isSemaphore(words, at)) return readPermits(segment, at, value, waiters);
   const owner = value & OWNER;
   const state = value & CLOSED ? 'closed' : value & DIED ? 'inconsistent' : value & HANDED ? 'handed' : owner === 0 ? 'free' : 'held';
+  if (isRwlock(words, at) && (owner === 0 || value & (DRAINING | UPGRADABLE))) return readReaders(segment, at, value, waiters);
   if (owner === 0 || value & HANDED) return { state, holders: [], waiters: waiters.map(toStatus) };
-  const holder = { threadId: threadOf(segment, owner), ...readHold(segment, at, token, waiters) };
+  const holder = { threadId: threadOf(segment, owner), ...(isRwlock(words, at) && { mode: 'exclusive' as const }), ...readHold(segment, at, token, waiters) };
   // A thread that has left, or whose recovery is done, is −1.
   const unchanged = holder.threadId >= 0 && (words.load(at + word.word.at) & OWNER) === owner && words.loadNumber(at + word.token.at) === token;
   return { state, holders: unchanged ? [holder] : [], waiters: waiters.map(toStatus) };
+}
+
+/** Of an rwlock that nobody writes under: all who read. Since when is noted nowhere. */
+function readReaders(segment: Segment, at: number, value: number, waiters: readonly Waiter[]): SlotStatus {
+  const high = segment.words.load(segment.header + header.fields.agentHigh.at);
+  const holders: HolderStatus[] = [];
+  for (let id = 1; id <= high; id++) {
+    const isUpgradable = (value & UPGRADABLE) !== 0 && (value & OWNER) === id;
+    const threadId = threadOf(segment, id);
+    if ((isUpgradable || isReading(segment, at, id)) && threadId >= 0) holders.push({ threadId, mode: 'shared', heldForMs: 0, heldSinceKnown: false });
+  }
+  const state = value & CLOSED ? 'closed' : value & DIED ? 'inconsistent' : holders.length === 0 ? 'free' : 'held';
+  return { state, holders, waiters: waiters.map(toStatus) };
 }
 
 function readPermits(segment: Segment, at: number, value: number, waiters: readonly Waiter[]): SlotStatus {
@@ -73,7 +93,7 @@ function readPermits(segment: Segment, at: number, value: number, waiters: reado
   }
   holders.sort((a, b) => b.permits! - a.permits!);
   const state = value & CLOSED ? 'closed' : holders.length === 0 ? 'free' : 'held';
-  const wanting = waiters.map((waiter) => ({ ...toStatus(waiter), permits: waiter.permits }));
+  const wanting = waiters.map((waiter) => ({ ...toStatus(waiter), permits: waiter.amount }));
   // Permits that changed hands while this was read may be counted twice.
   return { state, holders, waiters: wanting, permits: { total, available: Math.max(0, available) } };
 }
@@ -82,12 +102,14 @@ interface Waiter extends ThreadStatus {
   readonly ticket: number;
   readonly sinceMs: number;
   readonly token: number;
-  readonly permits: number;
+  readonly amount: number;
+  readonly mode: LockMode | undefined;
 }
 
 function readWaiters(segment: Segment, slotAddress: number): Waiter[] {
   const { words } = segment;
   const high = words.load(segment.header + header.fields.agentHigh.at);
+  const hasModes = isRwlock(words, slotAddress);
   const waiters: Waiter[] = [];
   for (let id = 1; id <= high; id++) {
     if (!isBlockedOn(segment, slotAddress, id)) continue;
@@ -95,13 +117,15 @@ function readWaiters(segment: Segment, slotAddress: number): Waiter[] {
     const ticket = words.load(at + row.ticket.at);
     const sinceMs = words.loadNumber(at + row.wantsSince.at);
     const token = words.loadNumber(at + row.wantsToken.at);
-    waiters.push({ threadId: threadOf(segment, id), ticket, sinceMs, token, permits: amountOf(segment, id) });
+    const amount = amountOf(segment, id);
+    const mode = hasModes ? (amount === SHARED ? 'shared' : 'exclusive') : undefined;
+    waiters.push({ threadId: threadOf(segment, id), ticket, sinceMs, token, amount, mode });
   }
   return waiters.sort((a, b) => (a.ticket - b.ticket) | 0);
 }
 
-function toStatus({ threadId, sinceMs }: Waiter): WaiterStatus {
-  return { threadId, waitedMs: Math.max(0, now() - sinceMs) };
+function toStatus({ threadId, sinceMs, mode }: Waiter): WaiterStatus {
+  return { threadId, ...(mode && { mode }), waitedMs: Math.max(0, now() - sinceMs) };
 }
 
 /** The owner notes when it began if it had to sleep for the lock; else a waiter that found this very hold bears witness. */

@@ -1,6 +1,10 @@
-/** What contended acquisitions leave in a slot's statistics. Only the owner writes, so plain numbers are exact. */
-import { HANDED, OWNER, slot } from '../../native-layout/index.js';
+/**
+ * What contended acquisitions leave in the statistics. Of exclusive ones only the owner writes, so plain numbers are exact; those that
+ * read write together, by atomic add.
+ */
+import { HANDED, OWNER, shared, slot } from '../../native-layout/index.js';
 import { now } from '../contract/clock.js';
+import { raise } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 
 const { word, token: tokenField, waitMsSum, waitMsMax, waits, since, sinceToken, holdSamples, holdMsSum, holdMsMax } = slot.fields;
@@ -8,6 +12,8 @@ const { word, token: tokenField, waitMsSum, waitMsMax, waits, since, sinceToken,
 export const WAIT_BUCKETS = waits.length / Int32Array.BYTES_PER_ELEMENT;
 /** Upper bound of the first bucket of the histogram; each next one is four times as wide. */
 export const FIRST_BUCKET_MS = 0.016;
+/** What a word holds: some 35 minutes. */
+const LONGEST_US = 2 ** 31 - 1;
 
 /** The owner slept for the lock and got it at `nowMs`, with that token. */
 export function noteWait(words: SharedWords, slotAddress: number, waitedMs: number, nowMs: number, token: number): void {
@@ -31,6 +37,17 @@ export function noteHold(words: SharedWords, slotAddress: number, self: number):
   words.store(slotAddress + holdSamples.at, words.load(slotAddress + holdSamples.at) + 1);
   words.storeNumber(slotAddress + holdMsSum.at, words.loadNumber(slotAddress + holdMsSum.at) + heldMs);
   if (heldMs > words.loadNumber(slotAddress + holdMsMax.at)) words.storeNumber(slotAddress + holdMsMax.at, heldMs);
+}
+
+/** A reader slept for the lock. `sharedAddress`: where the slot's shared acquisitions are counted. */
+export function noteSharedWait(words: SharedWords, sharedAddress: number, waitedMs: number): void {
+  const { contended, waitUsMax, waitUsLow, waitUsHigh, waits: sharedWaits } = shared.fields;
+  const waitedUs = Math.min(Math.round(waitedMs * 1_000), LONGEST_US);
+  words.add(sharedAddress + contended.at, 1);
+  raise(words, sharedAddress + waitUsMax.at, waitedUs);
+  const before = words.add(sharedAddress + waitUsLow.at, waitedUs);
+  if (before < 0 && before + waitedUs >= 0) words.add(sharedAddress + waitUsHigh.at, 1);
+  words.add(sharedAddress + sharedWaits.at + bucketOf(waitedMs) * Int32Array.BYTES_PER_ELEMENT, 1);
 }
 
 function bucketOf(ms: number): number {

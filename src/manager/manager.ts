@@ -1,8 +1,9 @@
-import { header } from '../../native-layout/index.js';
+import { DRAINING, header } from '../../native-layout/index.js';
 import { Agent } from '../agent/agent.js';
-import { allocate, identityOf, isSharedMemory, isStart, layoutOfThread, managersOfThread, type SharedMemory, wordsOf } from '../agent/memory.js';
+import { allocate, identityOf, isSharedMemory, isStart, managersOfThread, type SharedMemory, wordsOf } from '../agent/memory.js';
 import { LockError } from '../contract/errors.js';
 import type { CancelSource } from '../contract/lock.js';
+import { findCycles } from '../deadlock/wait-for.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
 import { type Deadlock, readCycle } from '../locks/deadlock.js';
@@ -10,68 +11,23 @@ import { FlowQueue } from '../locks/flows.js';
 import { Mutex, mutexProtocol, type Repair } from '../locks/mutex.js';
 import { Once } from '../locks/once.js';
 import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
+import { readRwlockOptions, Rwlock, type RwlockOptions, type RwlockReadView, rwlockSitesOf, type RwlockView } from '../locks/rwlock.js';
+import { OwnProtocol } from '../locks/rwlock-protocol.js';
 import { type Site, siteOf } from '../locks/site.js';
 import { readSemaphoreOptions, Semaphore, type SemaphoreOptions, SemaphoreProtocol } from '../locks/semaphore.js';
 import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
 import { closeSlot } from '../raw/slots.js';
-import { findCycles } from '../deadlock/wait-for.js';
 import type { MutexKind, SlotKind } from '../registry/kinds.js';
 import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
-import { checkHeader, compareLayout, deadlockPolicies, isClosed, type LayoutMismatch, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
+import { deadlockPolicies, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { Handles } from './handles.js';
+import type { ManagerOptions, MutexOptions, OnceOptions } from './options.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
-
-/** What `LockManager.create` decides for all threads. */
-export interface ManagerOptions {
-  /**
-   * By this name `getLockManager(name)` finds it in this process. Omitted: `'default'`, or, while another manager has that name, none:
-   * such a manager is reached by `share()` only.
-   */
-  readonly name?: string | undefined;
-  /** Default: 1,024 locks and 128 threads. Memory that is not used costs address space only. */
-  readonly capacity?: { readonly locks?: number | undefined; readonly agents?: number | undefined } | undefined;
-  /** Default time-outs, ms: 10,000 for shared, 30,000 for exclusive, 60,000 for distributed acquisitions. */
-  readonly timeouts?: { readonly sharedMs?: number | undefined; readonly exclusiveMs?: number | undefined; readonly distributedMs?: number | undefined } | undefined;
-  /** What becomes of a lock whose owner dies; see `Mutex`. Default `'poison'`. */
-  readonly ownerDeath?: 'poison' | 'release' | undefined;
-  /** Whether blocking forms may wait on the main thread. Default `'refuse'`. */
-  readonly blockingOnMain?: 'refuse' | 'allow' | undefined;
-  /**
-   * What becomes of a blocking wait that would close a cycle of threads that wait for each other. `'throw'` (default): `ERR_LOCK_DEADLOCK`
-   * at once, in the thread that closes it. `'report'`, `'off'`: they wait, until a time-out; `detectDeadlocks()` finds them.
-   */
-  readonly deadlock?: 'throw' | 'report' | 'off' | undefined;
-}
-
-/** What a mutex is. All threads that open a name must agree on `fairness`, `reentrant` and `ownerDeath`. */
-export interface MutexOptions {
-  /**
-   * `'eventual'` (default): a released lock goes to whoever takes it first, and is handed over to a waiter that was passed over
-   * for too long. `'fifo'`: handed over in order of arrival; slower by far under contention. Event loops compete in either case.
-   */
-  readonly fairness?: 'eventual' | 'fifo' | undefined;
-  /** Whether a thread may take again what it holds by a blocking call. Asynchronous holds are never reentrant. Default `false`. */
-  readonly reentrant?: boolean | undefined;
-  /** What becomes of the lock when its owner dies; see {@link Mutex}. Default: that of the manager. */
-  readonly ownerDeath?: 'poison' | 'release' | undefined;
-  /**
-   * Mends the data after the death of an owner, under the lock, in the next thread that acquires by this handle.
-   * Must not be asynchronous.
-   */
-  readonly repair?: Repair | undefined;
-  /** Default time-out of this handle, ms. */
-  readonly timeoutMs?: number | undefined;
-}
-
-/** How a thread waits for work that is done once. */
-export interface OnceOptions {
-  /** Default time-out of this handle, ms. */
-  readonly timeoutMs?: number | undefined;
-}
+import { checkCopies, checkSegment } from './versions.js';
 
 /** What another thread needs to attach: send it in `workerData` or a message. */
 export interface SharedManager {
@@ -88,6 +44,8 @@ export interface LockStatus extends SlotStatus {
 }
 
 const DEFAULT_NAME = 'default';
+/** Of a handle that was opened without a time-out of its own, where there is one default for each mode. */
+const DEFAULTS = -1;
 /** Addresses are signed words, and the memory begins with pages of its own. */
 const SIZE_LIMIT = 2 ** 31 - 2 ** 17;
 
@@ -108,6 +66,7 @@ export class LockManager implements AsyncDisposable {
   /** Those opened without options, for the quick way. */
   readonly #mutexes = new Map<string, Mutex>();
   readonly #onces = new Map<string, Once>();
+  readonly #rwlocks = new Map<string, Rwlock>();
   readonly #handles = new Handles();
   readonly #flows = new Map<number, FlowQueue>();
   /** Whether workers find this manager by what this thread has left for them. */
@@ -241,6 +200,38 @@ export class LockManager implements AsyncDisposable {
       const site = this.#siteOf(name, kind, { mode: 'shared', protocol: new SemaphoreProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: true });
       return new Semaphore(site, this.#flowsOf(site), permits);
     });
+  }
+
+  /**
+   * The read-write lock of that name; the same in every thread.
+   *
+   * @throws LockError as {@link mutex} does.
+   */
+  rwlock(name: string, options?: RwlockOptions): Rwlock {
+    const plain = options === undefined ? this.#rwlocks.get(name) : undefined;
+    if (plain !== undefined) return plain;
+    this.#checkOpen(name);
+    const decision = readRwlockOptions(options, this.#options);
+    const { kind, repair, timeoutMs } = decision;
+    const make = (): Rwlock => {
+      const { exclusiveMs, inconsistent } = decision;
+      const site = this.#siteOf(name, kind, { mode: 'exclusive', protocol: new OwnProtocol(DRAINING), inconsistent, timeoutMs: exclusiveMs, spins: false });
+      return new Rwlock(rwlockSitesOf(site, decision), this.#flowsOf(site), repair);
+    };
+    const rwlock = repair === undefined ? this.#handles.get(name, kind, timeoutMs ?? DEFAULTS, make) : make();
+    if (repair !== undefined) this.#handles.track(rwlock);
+    if (options === undefined) this.#rwlocks.set(name, rwlock);
+    return rwlock;
+  }
+
+  /** `rwlock(name, options).read`. */
+  readLock(name: string, options?: RwlockOptions): RwlockReadView {
+    return this.rwlock(name, options).read;
+  }
+
+  /** `rwlock(name, options).write`. */
+  writeLock(name: string, options?: RwlockOptions): RwlockView {
+    return this.rwlock(name, options).write;
   }
 
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
@@ -384,17 +375,6 @@ function nameKey(name: string): string {
   return `holdfast:${name}`;
 }
 
-/** Another copy of this package may be in this thread already, and share its managers, if it is of the same layout. */
-function checkCopies(): void {
-  const mismatch = compareLayout(layoutOfThread);
-  if (mismatch !== undefined) throw twoVersions('another copy in this thread', mismatch);
-}
-
-function twoVersions(what: string, { found, own }: LayoutMismatch): LockError {
-  const hint = 'have the process load one version of holdfast: npm ls holdfast';
-  return new LockError('ERR_LOCK_LAYOUT', `${what} is of another version of holdfast: its layout is ${found}, this one's ${own}\n  hint: ${hint}`, { found, own, hint });
-}
-
 function checkNameType(name: unknown): void {
   if (typeof name !== 'string' || name === '') throw new TypeError(`the name of a manager must be a string that is not empty, not ${JSON.stringify(name)}`);
 }
@@ -407,11 +387,4 @@ function isNameTaken(name: string): boolean {
 function checkName(name: string): void {
   checkNameType(name);
   if (isNameTaken(name)) throw new TypeError(`a manager "${name}" exists already: getLockManager("${name}") gives it, close() ends it`);
-}
-
-function checkSegment(words: SharedWords, start: number): void {
-  const refused = checkHeader(words, start);
-  if (refused === 'no segment') throw new LockError('ERR_LOCK_LAYOUT', 'the shared memory holds no manager of holdfast there', { found: 'no segment' });
-  if (refused !== undefined) throw twoVersions('the manager', refused);
-  if (isClosed({ words, header: start })) throw new LockError('ERR_LOCK_CLOSED', 'the manager was closed before this thread attached');
 }

@@ -1,9 +1,11 @@
-import { slot } from '../../native-layout/index.js';
+import { cell, header, ONE_TAKEN, READS, shared, slot } from '../../native-layout/index.js';
 import { FIRST_BUCKET_MS, WAIT_BUCKETS } from '../locks/waits.js';
 import { kindOf } from '../registry/registry.js';
-import { type Segment, slotAt } from '../shm/segment.js';
+import { cellAt, type Segment, sharedAt, slotAt } from '../shm/segment.js';
+import type { SharedWords } from '../shm/words.js';
 
 const word = slot.fields;
+const shares = shared.fields;
 
 /**
  * Counts since the lock was made. `totalAcquisitions` is exact, whichever threads acquired and whether they live; a thread that dies
@@ -35,8 +37,11 @@ export interface ModeStatistics {
 /** What a lock has seen since it was made. */
 export interface LockStatistics {
   readonly kind: string;
-  /** By mode: `exclusive` of a mutex, `permit` of a semaphore, where it counts acquisitions and not permits. All 0 where the kind has no such mode. */
-  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics };
+  /**
+   * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `read` (upgradable ones too) and
+   * `write` (upgrades too) of an rwlock. All 0 where the kind has no such mode.
+   */
+  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly read: ModeStatistics; readonly write: ModeStatistics };
   /** Acquisitions refused because the wait would have closed a cycle. */
   readonly deadlocks: number;
   readonly ownerDeaths: number;
@@ -60,31 +65,65 @@ const none: ModeStatistics = {
 
 /** Reads the statistics of a slot. */
 export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {
+  const { kind } = kindOf(segment, slotNumber);
+  const counts = readCounts(segment, slotNumber);
+  const modes = { exclusive: none, permit: none, read: none, write: none };
+  const locks = kind === 'rwlock' ? { ...modes, read: readReads(segment, slotNumber), write: counts } : kind === 'semaphore' ? { ...modes, permit: counts } : { ...modes, exclusive: counts };
+  const at = slotAt(segment, slotNumber);
+  return { kind, locks, deadlocks: segment.words.load(at + word.deadlocks.at), ownerDeaths: segment.words.load(at + word.ownerDeaths.at) };
+}
+
+function readCounts(segment: Segment, slotNumber: number): ModeStatistics {
   const { words } = segment;
   const at = slotAt(segment, slotNumber);
-  const buckets = Array.from({ length: WAIT_BUCKETS }, (_, i) => words.load(at + word.waits.at + i * Int32Array.BYTES_PER_ELEMENT));
-  const totalWaits = buckets.reduce((sum, count) => sum + count, 0);
-  const sum = words.loadNumber(at + word.waitMsSum.at);
-  const maxWaitTimeMs = words.loadNumber(at + word.waitMsMax.at);
   const sampledHolds = words.load(at + word.holdSamples.at);
-  const { kind } = kindOf(segment, slotNumber);
-  const counts: ModeStatistics = {
+  return {
     totalAcquisitions: words.loadNumber(at + word.token.at),
     contendedAcquisitions: words.loadNumber(at + word.contended.at),
-    totalWaits,
     totalTimeouts: words.load(at + word.timeouts.at),
     totalAborts: words.load(at + word.aborts.at),
-    totalWaitTimeMs: sum,
-    avgWaitTimeMs: totalWaits === 0 ? 0 : sum / totalWaits,
-    maxWaitTimeMs,
-    waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
-    waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
+    ...summarise(words, at + word.waits.at, words.loadNumber(at + word.waitMsSum.at), words.loadNumber(at + word.waitMsMax.at)),
     sampledHolds,
     avgSampledHoldTimeMs: sampledHolds === 0 ? 0 : words.loadNumber(at + word.holdMsSum.at) / sampledHolds,
     maxSampledHoldTimeMs: words.loadNumber(at + word.holdMsMax.at),
   };
-  const locks = kind === 'semaphore' ? { exclusive: none, permit: counts } : { exclusive: counts, permit: none };
-  return { kind, locks, deadlocks: words.load(at + word.deadlocks.at), ownerDeaths: words.load(at + word.ownerDeaths.at) };
+}
+
+/** Readers count in their own cells; those of all who ever used a record are in its cell together. */
+function readReads(segment: Segment, slotNumber: number): ModeStatistics {
+  const { words } = segment;
+  const at = sharedAt(segment, slotNumber);
+  const high = words.load(segment.header + header.fields.agentHigh.at);
+  let totalAcquisitions = words.load(slotAt(segment, slotNumber) + word.readWraps.at) * (2 ** 32 / ONE_TAKEN);
+  for (let id = 1; id <= high; id++) {
+    const hold = words.load(cellAt(segment, id, slotNumber) + cell.fields.hold.at) >>> 0;
+    // A hold that has not ended counts too.
+    totalAcquisitions += Math.floor(hold / ONE_TAKEN) + (hold & READS);
+  }
+  const waitUs = (words.load(at + shares.waitUsHigh.at) >>> 0) * 2 ** 32 + (words.load(at + shares.waitUsLow.at) >>> 0);
+  return {
+    totalAcquisitions,
+    contendedAcquisitions: words.load(at + shares.contended.at),
+    totalTimeouts: words.load(at + shares.timeouts.at),
+    totalAborts: words.load(at + shares.aborts.at),
+    ...summarise(words, at + shares.waits.at, waitUs / 1_000, words.load(at + shares.waitUsMax.at) / 1_000),
+    sampledHolds: 0,
+    avgSampledHoldTimeMs: 0,
+    maxSampledHoldTimeMs: 0,
+  };
+}
+
+function summarise(words: SharedWords, waitsAt: number, totalWaitTimeMs: number, maxWaitTimeMs: number) {
+  const buckets = Array.from({ length: WAIT_BUCKETS }, (_, i) => words.load(waitsAt + i * Int32Array.BYTES_PER_ELEMENT));
+  const totalWaits = buckets.reduce((sum, count) => sum + count, 0);
+  return {
+    totalWaits,
+    totalWaitTimeMs,
+    avgWaitTimeMs: totalWaits === 0 ? 0 : totalWaitTimeMs / totalWaits,
+    maxWaitTimeMs,
+    waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
+    waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
+  };
 }
 
 function percentile(buckets: readonly number[], total: number, share: number, max: number): number {

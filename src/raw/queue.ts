@@ -14,7 +14,7 @@
  * Order. A waiter publishes, then reads the lock word; a releaser writes the lock word, then reads the rows. So at least one of
  * them sees the other.
  */
-import { agent, cell, header, slot } from '../../native-layout/index.js';
+import { agent, cell, EXCLUSIVE, header, SHARED, slot } from '../../native-layout/index.js';
 import { ring, unpark } from '../park/park.js';
 import { agentAt, cellAt, slotNumber, type Segment } from '../shm/segment.js';
 
@@ -28,6 +28,12 @@ const TICKETS = slot.fields.tickets.at;
 const TOKEN = slot.fields.token.at;
 const AGENT_HIGH = header.fields.agentHigh.at;
 const TICKET_STEP = 2;
+
+// Besides tickets, which are odd.
+/** Of one that is not queued: everybody is before it. */
+export const NEWCOMER = 0;
+/** Nobody is before it. */
+export const OUT_OF_TURN = 2;
 
 /** Takes the next place in the queue of a slot. */
 export function takeTicket(segment: Segment, slotAddress: number): number {
@@ -166,6 +172,44 @@ export function wakeNext(segment: Segment, slotAddress: number): void {
   const first = firstBlocked(segment, slotAddress);
   if (first !== 0) unpark(segment, first);
   wakeFlows(segment, slotAddress);
+}
+
+/** Whether a thread is blocked on the slot with an older ticket: 0 or its agent. */
+export function blockedBefore(segment: Segment, slotAddress: number, ticket: number): number {
+  if (ticket === OUT_OF_TURN) return 0;
+  const high = highestAgent(segment);
+  for (let id = 1; id <= high; id++) {
+    if (isBlockedOn(segment, slotAddress, id) && (ticket === NEWCOMER || isOlder(ticketOf(segment, id), ticket))) return id;
+  }
+  return 0;
+}
+
+/**
+ * Wakes those whose turn it is to take an rwlock that has become free: the threads that are blocked for a shared hold before the first
+ * that is for an exclusive one, or else that one; and every event loop that waits.
+ */
+export function wakeTurn(segment: Segment, slotAddress: number): void {
+  const high = highestAgent(segment);
+  const writer = firstExclusive(segment, slotAddress);
+  let readers = 0;
+  for (let id = 1; id <= high; id++) {
+    if (!isBlockedOn(segment, slotAddress, id) || amountOf(segment, id) !== SHARED) continue;
+    if (writer !== 0 && !isOlder(ticketOf(segment, id), ticketOf(segment, writer))) continue;
+    unpark(segment, id);
+    readers++;
+  }
+  if (readers === 0 && writer !== 0) unpark(segment, writer);
+  wakeFlows(segment, slotAddress);
+}
+
+function firstExclusive(segment: Segment, slotAddress: number): number {
+  const high = highestAgent(segment);
+  let first = 0;
+  for (let id = 1; id <= high; id++) {
+    if (!isBlockedOn(segment, slotAddress, id) || amountOf(segment, id) !== EXCLUSIVE) continue;
+    if (first === 0 || isOlder(ticketOf(segment, id), ticketOf(segment, first))) first = id;
+  }
+  return first;
 }
 
 /** Wakes everybody who waits for a slot. */

@@ -12,10 +12,11 @@
  *
  * Order. Caller: clear the row of the dead one, recover all slots, wake everybody.
  */
-import { agent, mask, OWNER, slot } from '../../native-layout/index.js';
+import { agent, DRAINING, mask, OWNER, slot, UPGRADABLE } from '../../native-layout/index.js';
 import { agentAt, type Segment } from '../shm/segment.js';
 import * as mutex from './mutex.js';
 import { clearCell, hasFlows } from './queue.js';
+import * as rwlock from './rwlock.js';
 import * as semaphore from './semaphore.js';
 
 const { ownerDeaths, deathThread, deathAt } = slot.fields;
@@ -32,16 +33,19 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
     words.add(slotAddress + ownerDeaths.at, 1);
     return true;
   }
-  if ((words.load(slotAddress) & OWNER) === dead) {
+  const word = words.load(slotAddress);
+  // Of an rwlock: one that could write.
+  if ((word & OWNER) === dead && !(word & (DRAINING | UPGRADABLE))) {
     words.store(slotAddress + deathThread.at, words.load(agentAt(segment, dead) + CLAIM) & THREAD);
     words.storeNumber(slotAddress + deathAt.at, nowMs);
   }
-  if (!mutex.recover(segment, slotAddress, dead)) return false;
+  const { recover } = rwlock.isRwlock(words, slotAddress) ? rwlock : mutex;
+  if (!recover(segment, slotAddress, dead)) return false;
   words.add(slotAddress + ownerDeaths.at, 1);
   return true;
 }
 
-/** Nobody acquires any more, and every wait ends. Of a semaphore the word has the same bits for that. */
+/** Nobody acquires any more, and every wait ends. The words of all kinds have the same bits for that. */
 export function closeSlot(segment: Segment, slotAddress: number): void {
   mutex.close(segment, slotAddress);
 }

@@ -20,8 +20,13 @@ export interface SemaphoreKind {
   readonly permits: number;
 }
 
+export interface RwlockKind {
+  readonly kind: 'rwlock';
+  readonly ownerDeath: 'poison' | 'release';
+}
+
 /** Whoever opens a name must say the same. */
-export type SlotKind = MutexKind | OnceKind | SemaphoreKind;
+export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind;
 
 /** The parameters of a kind in its word, without the primitive, and back. */
 interface Codec<Kind extends SlotKind> {
@@ -44,6 +49,10 @@ const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind
   semaphore: {
     encode: ({ permits }) => permits << bits.permits.bit,
     decode: (word) => ({ kind: 'semaphore', permits: word >>> bits.permits.bit }),
+  },
+  rwlock: {
+    encode: ({ ownerDeath }) => (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0),
+    decode: (word) => ({ kind: 'rwlock', ownerDeath: word & mask(bits.ownerDeathRelease) ? 'release' : 'poison' }),
   },
 };
 

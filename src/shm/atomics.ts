@@ -4,6 +4,7 @@ import type { SharedWords } from './words.js';
 
 const TOKEN = slot.fields.token.at - slot.fields.word.at;
 const CONTENDED = slot.fields.contended.at - slot.fields.word.at;
+const READ_WRAPS = slot.fields.readWraps.at - slot.fields.word.at;
 
 /** Pages of 64 KiB that a shared memory may grow to; `atomics.wat` says the same. */
 export const MEMORY_PAGES = 16384;
@@ -27,12 +28,12 @@ export function wasmWords(memory: WebAssembly.Memory): SharedWords | undefined {
   } catch {
     return undefined;
   }
-  const fast = exports as unknown as Pick<SharedWords, 'load' | 'store' | 'add' | 'compareExchange' | 'claim' | 'claimSpinning' | 'loadNumber' | 'storeNumber'>;
+  const fast = exports as unknown as Pick<SharedWords, 'load' | 'store' | 'add' | 'compareExchange' | 'claim' | 'claimSpinning' | 'stepThenLoad' | 'loadNumber' | 'storeNumber'>;
   let view = new Int32Array(memory.buffer);
   // The memory grows when another manager is created; older views stay valid for what they cover.
   const sleep = sleepers((at) => (at >>> 2 < view.length ? view : (view = new Int32Array(memory.buffer))));
-  const { load, store, add, compareExchange, claim, claimSpinning, loadNumber, storeNumber } = fast;
-  return { load, store, add, compareExchange, claim, claimSpinning, loadNumber, storeNumber, ...sleep };
+  const { load, store, add, compareExchange, claim, claimSpinning, stepThenLoad, loadNumber, storeNumber } = fast;
+  return { load, store, add, compareExchange, claim, claimSpinning, stepThenLoad, loadNumber, storeNumber, ...sleep };
 }
 
 /** The operations on any shared buffer by `Atomics`. */
@@ -59,6 +60,10 @@ export function plainWords(buffer: SharedArrayBuffer): SharedWords {
         }
       } while (--rounds > 0);
       return 0;
+    },
+    stepThenLoad: (at, lockAt) => {
+      if (Atomics.add(words, at >>> 2, 1) === -1) Atomics.add(words, (lockAt + READ_WRAPS) >>> 2, 1);
+      return Atomics.load(words, lockAt >>> 2);
     },
     loadNumber: (at) => numbers[at >>> 3]!,
     storeNumber: (at, value) => {

@@ -45,6 +45,12 @@
       (br_if $again (i32.gt_s (local.tee $rounds (i32.sub (local.get $rounds) (i32.const 1))) (i32.const 0))))
     (f64.const 0))
 
+  ;; The two halves of announcing a read and looking for a writer, in one call.
+  (func (export "stepThenLoad") (param $at i32) (param $lock i32) (result i32)
+    (if (i32.eq (i32.atomic.rmw.add (local.get $at) (i32.const 1)) (i32.const -1))
+      (then (drop (i32.atomic.rmw.add offset=48 (local.get $lock) (i32.const 1)))))
+    (i32.atomic.load (local.get $lock)))
+
   (func (export "loadNumber") (param $at i32) (result f64)
     (f64.load (local.get $at)))
 

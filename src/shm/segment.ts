@@ -1,4 +1,4 @@
-import { agent, cell, header, index, name, nameTail, slot } from '../../native-layout/index.js';
+import { agent, cell, header, index, name, nameTail, shared, slot } from '../../native-layout/index.js';
 import type { SharedWords } from './words.js';
 
 /** Where the regions of a segment lie, and how to touch them. Plain numbers, fixed once the segment exists. */
@@ -13,6 +13,7 @@ export interface Segment {
   readonly names: number;
   readonly nameTails: number;
   readonly index: number;
+  readonly shares: number;
   readonly size: number;
   readonly agentLimit: number;
   readonly slotLimit: number;
@@ -34,7 +35,7 @@ export interface Capacity {
   readonly slotLimit: number;
 }
 
-type Regions = Pick<Segment, 'agents' | 'cells' | 'slots' | 'names' | 'nameTails' | 'index' | 'size' | 'indexLimit'>;
+type Regions = Pick<Segment, 'agents' | 'cells' | 'slots' | 'names' | 'nameTails' | 'index' | 'shares' | 'size' | 'indexLimit'>;
 
 /** Lays the regions of a segment of that capacity out, from the address `start`. */
 export function placeRegions(start: number, { agentLimit, slotLimit }: Capacity): Regions {
@@ -46,8 +47,9 @@ export function placeRegions(start: number, { agentLimit, slotLimit }: Capacity)
   const nameTails = names + slotLimit * name.size;
   const indexAt = nameTails + slotLimit * nameTail.size;
   const cells = roundUp(indexAt + indexLimit * index.size, 64);
-  const size = roundUp(cells + (agentLimit + 1) * cellsPerAgent(slotLimit), 64) - start;
-  return { agents, cells, slots, names, nameTails, index: indexAt, size, indexLimit };
+  const shares = roundUp(cells + (agentLimit + 1) * cellsPerAgent(slotLimit), 64);
+  const size = shares + slotLimit * shared.size - start;
+  return { agents, cells, slots, names, nameTails, index: indexAt, shares, size, indexLimit };
 }
 
 /** Bytes of the cells of one agent: whole cache lines, so that no two agents share one. */
@@ -82,6 +84,11 @@ export function slotNumber(segment: Segment, at: number): number {
 /** Address of the cell of an agent for a slot number. */
 export function cellAt(segment: Segment, id: number, number: number): number {
   return segment.cells + id * cellsPerAgent(segment.slotLimit) + number * cell.size;
+}
+
+/** Address of what the shared acquisitions of a slot leave behind. */
+export function sharedAt(segment: Segment, number: number): number {
+  return segment.shares + number * shared.size;
 }
 
 /** Makes a word that only grows at least `value`. */

@@ -20,6 +20,11 @@ export interface SharedWords {
    * acquisition. Looks at most `rounds` times. Returns the fencing token, or 0.
    */
   claimSpinning(at: number, busy: number, next: number, rounds: number): number;
+  /**
+   * Adds 1 to the word `at`, and afterwards reads the lock word `lockAt`, which it returns. If the sum is 0, it has wrapped: that is counted
+   * in `readWraps` of the slot.
+   */
+  stepThenLoad(at: number, lockAt: number): number;
   /** Sleeps while the word is `expected`, at most `timeoutMs` (`Infinity`: no limit). */
   wait(at: number, expected: number, timeoutMs: number): 'ok' | 'not-equal' | 'timed-out';
   /** The same for the event loop; `undefined` if the word is another already. Never has a limit, can not be taken back. */

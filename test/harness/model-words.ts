@@ -54,6 +54,11 @@ export function wordsFor(ask: Ask): ModelWords {
       if (token !== 0) ask('count', numberAt(at + 32));
       return token;
     },
+    stepThenLoad(at, lockAt) {
+      // By `this`, as above.
+      if (this.add(at, 1) === -1) this.add(lockAt + 48, 1);
+      return this.load(lockAt);
+    },
     wait: (at, expected, timeoutMs) => waitOutcomes[ask('wait', wordAt(at), int32(expected), limit(timeoutMs))]!,
     waitAsync(at, expected) {
       const registration = ask('waitAsync', wordAt(at), int32(expected));

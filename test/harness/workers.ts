@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
-import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type PermitAsyncOptions, type PermitCount, type PermitOptions, type SemaphoreOptions, type SharedManager } from 'holdfast';
+import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type PermitAsyncOptions, type PermitCount, type PermitOptions, type RwlockOptions, type SemaphoreOptions, type SharedManager } from 'holdfast';
 import type { SubjectName } from '../fixtures/subjects.mjs';
 
 /** Far longer than anything here takes on a busy machine, and shorter than the limit of a test. */
@@ -27,6 +27,19 @@ export interface Operations {
   openSemaphore(lock: string, options: SemaphoreOptions): void;
   /** Opens it with a repair that appends 1 to `log`, and throws if `fails`. */
   openWithRepair(lock: string, log: Int32Array, outcome: 'succeeds' | 'fails'): void;
+  openRwlock(lock: string, options: RwlockOptions): void;
+  /** Of the last guard of a lock. A mode of an rwlock is named `lock#read`, `lock#write` or `lock#upgradableRead`. */
+  downgrade(lock: string): GuardFacts;
+  upgrade(lock: string, options?: AcquireOptions): GuardFacts;
+  upgradeAsync(lock: string, options?: AcquireAsyncOptions): GuardFacts;
+  /** Reads until that many parties read. */
+  meetInside(lock: string, shadow: Int32Array, parties: number): void;
+  /** As `count`, in one form of an rwlock. `shadow[2]` counts whom a writer met, and what changed under a reader. */
+  mix(lock: string, shadow: Int32Array, rounds: number, form: RwlockForm, parties: number): void;
+  /** Adds 1 to `data[0]` and to `data[1]` under the write lock, again and again until `data[2]` is set. */
+  writePairs(lock: string, data: Int32Array): void;
+  /** As `hammer`, in one mode of an rwlock; counts its rounds in `counter[0]`. */
+  hammerRwlock(lock: string, mode: 'read' | 'write', gate: Int32Array, counter: Int32Array): void;
   acquire(lock: string, options?: PermitOptions): GuardFacts;
   tryAcquire(lock: string, options?: PermitCount): GuardFacts | undefined;
   acquireAsync(lock: string, options?: PermitAsyncOptions): GuardFacts;
@@ -87,6 +100,9 @@ export interface Operations {
   endNested(): void;
   end(way: Exclude<Way, 'terminate()'>): void;
 }
+
+/** The ways to hold a read-write lock. */
+export type RwlockForm = 'read' | 'write' | 'upgrade' | 'downgrade' | 'readAsync' | 'writeAsync';
 
 /** The ways to hold a lock. */
 export type Form = 'lock' | 'acquire' | 'run' | 'tryAcquire' | 'acquireAsync' | 'runAsync';

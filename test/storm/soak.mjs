@@ -3,6 +3,7 @@
  * Threads that take their locks in one order can not deadlock: none may be refused. Those that take them in any order do, all the
  * time: nobody may hang, since nearly all waits have no time-out. Threads are killed meanwhile. Exit code 1 if anything was wrong.
  */
+import { setInterval } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { LockManager } from 'holdfast';
@@ -43,14 +44,17 @@ function start(place) {
 }
 for (let place = 0; place < workers; place++) start(place);
 
+async function* ticks() {
+  for await (const _ of setInterval(10)) yield performance.now();
+}
+
 const startMs = performance.now();
 let lastSum = 0;
 let lastMs = startMs;
 let longestStallMs = 0;
 let nextKillMs = startMs + killMs;
-while (performance.now() - startMs < seconds * 1_000 && violations.length === 0) {
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  const nowMs = performance.now();
+for await (const nowMs of ticks()) {
+  if (nowMs - startMs >= seconds * 1_000 || violations.length > 0) break;
   const now = sum('done') + sum('ERR_LOCK_DEADLOCK') + sum('ERR_LOCK_TIMEOUT');
   if (now !== lastSum) [lastSum, lastMs] = [now, nowMs];
   longestStallMs = Math.max(longestStallMs, nowMs - lastMs);
