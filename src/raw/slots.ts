@@ -27,18 +27,20 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
-  if (semaphore.isSemaphore(words, slotAddress)) {
-    if (!semaphore.recover(segment, slotAddress, dead)) return false;
-    words.add(slotAddress + ownerDeaths.at, 1);
-    return true;
-  }
+  const held = semaphore.isSemaphore(words, slotAddress) ? semaphore.recover(segment, slotAddress, dead) : recoverMutex(segment, slotAddress, dead, nowMs);
+  if (!held) return false;
+  words.add(slotAddress + ownerDeaths.at, 1);
+  return true;
+}
+
+/** Whether the dead one was the owner. Who that was is for the next one to read. */
+function recoverMutex(segment: Segment, slotAddress: number, dead: number, nowMs: number): boolean {
+  const { words } = segment;
   if ((words.load(slotAddress) & OWNER) === dead) {
     words.store(slotAddress + deathThread.at, words.load(agentAt(segment, dead) + CLAIM) & THREAD);
     words.storeNumber(slotAddress + deathAt.at, nowMs);
   }
-  if (!mutex.recover(segment, slotAddress, dead)) return false;
-  words.add(slotAddress + ownerDeaths.at, 1);
-  return true;
+  return mutex.recover(segment, slotAddress, dead);
 }
 
 /** Nobody acquires any more, and every wait ends. Of a semaphore the word has the same bits for that. */
