@@ -26,8 +26,8 @@ export function noteWait(words: SharedWords, slotAddress: number, waitedMs: numb
 }
 
 /**
- * The hold of a mutex is about to end on the contended path. It is timed if it began with a sleep, since then it is known when: the word of
- * such a one has WAITERS, so its release always comes by here.
+ * The hold of a mutex is about to end on the contended path. It is timed if it began with a sleep, since then it is known when. INV-slept:
+ * the word of such a one has WAITERS until it is released, so that its release always comes by here.
  */
 export function noteHold(words: SharedWords, slotAddress: number, self: number): void {
   const value = words.load(slotAddress + word.at);

@@ -28,21 +28,22 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
-  if (semaphore.isSemaphore(words, slotAddress)) {
-    if (!semaphore.recover(segment, slotAddress, dead)) return false;
-    words.add(slotAddress + ownerDeaths.at, 1);
-    return true;
-  }
+  const held = semaphore.isSemaphore(words, slotAddress) ? semaphore.recover(segment, slotAddress, dead) : recoverOwner(segment, slotAddress, dead, nowMs);
+  if (!held) return false;
+  words.add(slotAddress + ownerDeaths.at, 1);
+  return true;
+}
+
+/** Whether the dead one was the owner. Who that was is for the next one to read. */
+function recoverOwner(segment: Segment, slotAddress: number, dead: number, nowMs: number): boolean {
+  const { words } = segment;
   const word = words.load(slotAddress);
   // Of an rwlock: one that could write.
   if ((word & OWNER) === dead && !(word & (DRAINING | UPGRADABLE))) {
     words.store(slotAddress + deathThread.at, words.load(agentAt(segment, dead) + CLAIM) & THREAD);
     words.storeNumber(slotAddress + deathAt.at, nowMs);
   }
-  const { recover } = rwlock.isRwlock(words, slotAddress) ? rwlock : mutex;
-  if (!recover(segment, slotAddress, dead)) return false;
-  words.add(slotAddress + ownerDeaths.at, 1);
-  return true;
+  return rwlock.isRwlock(words, slotAddress) ? rwlock.recover(segment, slotAddress, dead) : mutex.recover(segment, slotAddress, dead);
 }
 
 /** Nobody acquires any more, and every wait ends. The words of all kinds have the same bits for that. */

@@ -11,7 +11,8 @@ import type * as slots from '../../src/raw/slots.js';
 import { agentAt, cellAt, type Segment } from '../../src/shm/segment.js';
 import { addressesOf, describeValue, isField } from '../harness/addresses.js';
 import { type Cast, type Row, scenarioOf } from '../harness/cast.js';
-import type { Context, Exit, Ghosts, ModelWords, Scenario, ThreadPlan } from '../harness/scenario.js';
+import type { Context, Exit, Ghosts, ModelWords, Scenario } from '../harness/scenario.js';
+import { type Bystander, bystanders, cancelWordOf } from './bystanders.js';
 import { liveVariables } from './live-variables.js';
 import { attachAll, firstSlot, KIND_AT, smallSegment } from './small-segment.js';
 
@@ -50,7 +51,7 @@ export interface MutexRow extends Row<Plan> {
   readonly patienceMs?: 0 | typeof Infinity;
   /** So many waits of each round may end with a patrol. Not with a reduction. */
   readonly patrols?: number;
-  readonly others?: readonly ('cancels' | 'closes')[];
+  readonly others?: readonly Bystander[];
   /** An owner has died before the beginning. */
   readonly begins?: 'inconsistent';
   /** Checks that a lock is handed over in the order of tickets. */
@@ -70,8 +71,6 @@ const FIFO = mask(slot.fields.kind.bits.fifo);
 const ASLEEP = mask(agentRecord.fields.park.bits.asleep);
 /** Some time that no clock has come to. */
 const LATER = 1e15;
-/** Where the canceller's word lies: after the segment. */
-const CANCELLED = 0;
 
 // Ghosts. `inside`: who owns. `turned`: whether the data is good is not as it was at the beginning. `died`: who has died and not come back.
 // `ever`: that an owner died at all. `waiters`: whose row or cell is published.
@@ -87,31 +86,13 @@ export function mutexScenario(modules: Modules, row: MutexRow): Scenario {
 }
 
 function castOf(modules: Modules, row: MutexRow): Cast<Plan> {
-  const { raw, queue, park } = modules;
+  const { park } = modules;
   const size = { agents: row.agents.length, patienceMs: row.patienceMs ?? 0 };
   const empty = smallSegment({} as never, size);
   const addresses = addressesOf(empty);
   const isConstant = isField(addresses, 'slot.kind', 'header.agentHigh');
   const isOwn = isField(addresses, 'agent.ticket', 'agent.wants', 'cell.interest');
-  const cancelWord = empty.size + CANCELLED;
-
-  const others: Record<'cancels' | 'closes', ThreadPlan> = {
-    cancels: {
-      name: 'C',
-      body({ words }) {
-        const segment = smallSegment(words, size);
-        words.store(cancelWord, 1);
-        for (let id = 1; id <= size.agents; id++) if (queue.isBlocked(segment, id)) park.unpark(segment, id);
-      },
-    },
-    closes: {
-      name: 'X',
-      body(context) {
-        const segment = smallSegment(audited(context, row), size);
-        raw.close(segment, firstSlot(segment));
-      },
-    },
-  };
+  const cancelWord = cancelWordOf(empty);
 
   return {
     setup(words) {
@@ -137,7 +118,7 @@ function castOf(modules: Modules, row: MutexRow): Cast<Plan> {
         new Caller(modules, plan, context, segment, { requested: () => words.load(cancelWord) !== 0 }, row).run();
       },
     }),
-    others: (row.others ?? []).map((other) => others[other]),
+    others: bystanders(modules, row.others, (context) => smallSegment(audited(context, row), size)),
     recover(context, exit) {
       recoverAfter(modules, context, row, smallSegment(audited(context, row), size), exit);
     },

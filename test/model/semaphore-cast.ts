@@ -13,7 +13,8 @@ import { freePermits } from '../../src/raw/semaphore.js';
 import { agentAt, cellAt, type Segment } from '../../src/shm/segment.js';
 import { addressesOf, describeValue, isField } from '../harness/addresses.js';
 import { type Cast, type Row, scenarioOf } from '../harness/cast.js';
-import type { Context, Exit, Ghosts, ModelWords, Scenario, ThreadPlan } from '../harness/scenario.js';
+import type { Context, Exit, Ghosts, ModelWords, Scenario } from '../harness/scenario.js';
+import { type Bystander, bystanders, cancelWordOf } from './bystanders.js';
 import { liveInSemaphore, PAUSE_MS } from './semaphore-variables.js';
 import { attachAll, firstSlot, KIND_AT, smallSegment } from './small-segment.js';
 
@@ -47,7 +48,7 @@ export interface Plan {
 
 export interface SemaphoreRow extends Row<Plan> {
   readonly permits: number;
-  readonly others?: readonly ('cancels' | 'closes')[];
+  readonly others?: readonly Bystander[];
   /** How many sleeps with a limit may time out; no bound unless told. */
   readonly timeouts?: number;
   /** The first ticket is that one more. */
@@ -62,8 +63,6 @@ const { tickets, late, kind } = slot.fields;
 const ASLEEP = mask(parkWord.bits.asleep);
 /** Some time that no clock has come to. */
 const LATER = 1e15;
-/** Where the canceller's word lies: after the segment. */
-const CANCELLED = 0;
 
 // Ghosts. `held n`: permits of agent n. `ticket n`: that of row n, 0 = none is published; `flow n`: that of its cell. `looked`: which
 // of the cells have been published when their agent entered the section. `late`: as the word of that name. `patient`: whose sleep has
@@ -74,37 +73,19 @@ export function semaphoreScenario(modules: Modules, row: SemaphoreRow): Scenario
   if (row.reduction === undefined) return scenario;
   const { agents } = row;
   const empty = smallSegment({} as never, { agents: agents.length });
-  const cancelWord = empty.size + CANCELLED;
+  const cancelWord = cancelWordOf(empty);
   const threads = scenario.threads.map((plan, thread) => ({ ...plan, merge: liveInSemaphore(empty, thread < agents.length ? thread + 1 : 0, cancelWord) }));
   return { ...scenario, threads };
 }
 
 function castOf(modules: Modules, row: SemaphoreRow): Cast<Plan> {
-  const { queue, park, slots: recovery } = modules;
+  const { park } = modules;
   const size = { agents: row.agents.length };
   const empty = smallSegment({} as never, size);
   const addresses = addressesOf(empty);
   const isConstant = isField(addresses, 'slot.kind', 'header.agentHigh');
   const isOwn = isField(addresses, 'agent.ticket', 'agent.amount', 'agent.wants', 'cell.interest', 'cell.hold');
-  const cancelWord = empty.size + CANCELLED;
-
-  const others: Record<'cancels' | 'closes', ThreadPlan> = {
-    cancels: {
-      name: 'C',
-      body({ words }) {
-        const segment = smallSegment(words, size);
-        words.store(cancelWord, 1);
-        for (let id = 1; id <= size.agents; id++) if (queue.isBlocked(segment, id)) park.unpark(segment, id);
-      },
-    },
-    closes: {
-      name: 'X',
-      body(context) {
-        const segment = smallSegment(audited(context, row), size);
-        recovery.closeSlot(segment, firstSlot(segment));
-      },
-    },
-  };
+  const cancelWord = cancelWordOf(empty);
 
   return {
     setup(words) {
@@ -131,7 +112,7 @@ function castOf(modules: Modules, row: SemaphoreRow): Cast<Plan> {
         new Caller(modules, plan, context, segment, { requested: () => words.load(cancelWord) !== 0 }).run();
       },
     }),
-    others: (row.others ?? []).map((other) => others[other]),
+    others: bystanders(modules, row.others, (context) => smallSegment(audited(context, row), size)),
     recover(context, exit) {
       recoverAfter(modules, smallSegment(audited(context, row), size), exit);
     },
