@@ -1,8 +1,10 @@
 /** What contended acquisitions leave in a slot's statistics. Only the owner writes, so plain numbers are exact. */
 import { slot } from '../../native-layout/index.js';
+import { beginSection, endSection } from '../raw/semaphore.js';
 import type { SharedWords } from '../shm/words.js';
+import type { Site } from './site.js';
 
-const { waitMsSum, waitMsMax, waits, since, sinceToken } = slot.fields;
+const { token: tokens, contended, waitMsSum, waitMsMax, waits, since, sinceToken } = slot.fields;
 
 export const WAIT_BUCKETS = waits.length / Int32Array.BYTES_PER_ELEMENT;
 /** Upper bound of the first bucket of the histogram; each next one is four times as wide. */
@@ -16,6 +18,16 @@ export function noteWait(words: SharedWords, slotAddress: number, waitedMs: numb
   if (waitedMs > words.loadNumber(slotAddress + waitMsMax.at)) words.storeNumber(slotAddress + waitMsMax.at, waitedMs);
   const bucket = slotAddress + waits.at + bucketOf(waitedMs) * Int32Array.BYTES_PER_ELEMENT;
   words.store(bucket, words.load(bucket) + 1);
+}
+
+/** Of a slot that nobody owns: a wait has come to a good end. In the section, so that it is counted exactly. */
+export function noteSignalled({ segment, words, slot: at, self }: Site, waitedMs: number, nowMs: number): void {
+  if (!beginSection(segment, at, self)) return;
+  const token = words.loadNumber(at + tokens.at) + 1;
+  words.storeNumber(at + tokens.at, token);
+  words.storeNumber(at + contended.at, token);
+  noteWait(words, at, waitedMs, nowMs, token);
+  endSection(segment, at, self);
 }
 
 function bucketOf(ms: number): number {

@@ -5,8 +5,10 @@ import { LockError } from '../contract/errors.js';
 import type { CancelSource } from '../contract/lock.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
+import { Condition, type ConditionOptions, ConditionProtocol, slotOfMutex } from '../locks/condition.js';
 import { FlowQueue } from '../locks/flows.js';
-import { Mutex, mutexProtocol, type Repair } from '../locks/mutex.js';
+import { Mutex, type Repair } from '../locks/mutex.js';
+import { mutexProtocol } from '../locks/mutex-protocol.js';
 import { Once } from '../locks/once.js';
 import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
 import { type Site, siteOf } from '../locks/site.js';
@@ -21,50 +23,8 @@ import { checkHeader, compareLayout, isClosed, type LayoutMismatch, readOptions,
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { Handles } from './handles.js';
+import type { ManagerOptions, MutexOptions, OnceOptions } from './options.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
-
-/** What `LockManager.create` decides for all threads. */
-export interface ManagerOptions {
-  /**
-   * By this name `getLockManager(name)` finds it in this process. Omitted: `'default'`, or, while another manager has that name, none:
-   * such a manager is reached by `share()` only.
-   */
-  readonly name?: string | undefined;
-  /** Default: 1,024 locks and 128 threads. Memory that is not used costs address space only. */
-  readonly capacity?: { readonly locks?: number | undefined; readonly agents?: number | undefined } | undefined;
-  /** Default time-outs, ms: 10,000 for shared, 30,000 for exclusive, 60,000 for distributed acquisitions. */
-  readonly timeouts?: { readonly sharedMs?: number | undefined; readonly exclusiveMs?: number | undefined; readonly distributedMs?: number | undefined } | undefined;
-  /** What becomes of a lock whose owner dies; see `Mutex`. Default `'poison'`. */
-  readonly ownerDeath?: 'poison' | 'release' | undefined;
-  /** Whether blocking forms may wait on the main thread. Default `'refuse'`. */
-  readonly blockingOnMain?: 'refuse' | 'allow' | undefined;
-}
-
-/** What a mutex is. All threads that open a name must agree on `fairness`, `reentrant` and `ownerDeath`. */
-export interface MutexOptions {
-  /**
-   * `'eventual'` (default): a released lock goes to whoever takes it first, and is handed over to a waiter that was passed over
-   * for too long. `'fifo'`: handed over in order of arrival; slower by far under contention. Event loops compete in either case.
-   */
-  readonly fairness?: 'eventual' | 'fifo' | undefined;
-  /** Whether a thread may take again what it holds by a blocking call. Asynchronous holds are never reentrant. Default `false`. */
-  readonly reentrant?: boolean | undefined;
-  /** What becomes of the lock when its owner dies; see {@link Mutex}. Default: that of the manager. */
-  readonly ownerDeath?: 'poison' | 'release' | undefined;
-  /**
-   * Mends the data after the death of an owner, under the lock, in the next thread that acquires by this handle.
-   * Must not be asynchronous.
-   */
-  readonly repair?: Repair | undefined;
-  /** Default time-out of this handle, ms. */
-  readonly timeoutMs?: number | undefined;
-}
-
-/** How a thread waits for work that is done once. */
-export interface OnceOptions {
-  /** Default time-out of this handle, ms. */
-  readonly timeoutMs?: number | undefined;
-}
 
 /** What another thread needs to attach: send it in `workerData` or a message. */
 export interface SharedManager {
@@ -232,6 +192,21 @@ export class LockManager implements AsyncDisposable {
     return this.#handles.get(name, kind, defaultMs, () => {
       const site = this.#siteOf(name, kind, { mode: 'shared', protocol: new SemaphoreProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: true });
       return new Semaphore(site, this.#flowsOf(site), permits);
+    });
+  }
+
+  /**
+   * The condition of that name, where those wait who hold `mutex`; made if there is none, the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another mutex; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  condition(name: string, mutex: Mutex, options?: ConditionOptions): Condition {
+    this.#checkOpen(name);
+    const timeoutMs = timeoutOf(optionsOf(options, 'options').timeoutMs, this.#options.exclusiveMs);
+    const kind = { kind: 'condition', mutex: slotOfMutex(mutex, this.#agent) } as const;
+    return this.#handles.get(name, kind, timeoutMs, () => {
+      const site = this.#siteOf(name, kind, { mode: 'exclusive', protocol: new ConditionProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs, spins: false });
+      return new Condition(site, this.#flowsOf(site), mutex);
     });
   }
 

@@ -28,8 +28,11 @@ export interface ModeStatistics {
 /** What a lock has seen since it was made. */
 export interface LockStatistics {
   readonly kind: string;
-  /** By mode: `exclusive` of a mutex, `permit` of a semaphore, where it counts acquisitions and not permits. All 0 where the kind has no such mode. */
-  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics };
+  /**
+   * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `wait` of a condition,
+   * where it counts waits that were ended by a signal. All 0 where the kind has no such mode.
+   */
+  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly wait: ModeStatistics };
   readonly ownerDeaths: number;
 }
 
@@ -67,8 +70,8 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
     waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
     waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
   };
-  const locks = kind === 'semaphore' ? { exclusive: none, permit: counts } : { exclusive: counts, permit: none };
-  return { kind, locks, ownerDeaths: words.load(at + word.ownerDeaths.at) };
+  const mode = kind === 'semaphore' ? 'permit' : kind === 'condition' ? 'wait' : 'exclusive';
+  return { kind, locks: { exclusive: none, permit: none, wait: none, [mode]: counts }, ownerDeaths: words.load(at + word.ownerDeaths.at) };
 }
 
 function percentile(buckets: readonly number[], total: number, share: number, max: number): number {

@@ -17,6 +17,7 @@ import { agentAt, type Segment } from '../shm/segment.js';
 import * as mutex from './mutex.js';
 import { clearCell, hasFlows } from './queue.js';
 import * as semaphore from './semaphore.js';
+import { isCondition, recoverCondition } from './signal.js';
 
 const { ownerDeaths, deathThread, deathAt } = slot.fields;
 const CLAIM = agent.fields.claim.at;
@@ -27,6 +28,12 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
+  if (isCondition(words, slotAddress)) {
+    // In whose section there is nothing but statistics, so nobody is told.
+    semaphore.leaveFor(words, slotAddress, dead);
+    recoverCondition(segment, slotAddress, dead);
+    return false;
+  }
   if (semaphore.isSemaphore(words, slotAddress)) {
     if (!semaphore.recover(segment, slotAddress, dead)) return false;
     words.add(slotAddress + ownerDeaths.at, 1);
