@@ -79,7 +79,16 @@ export const agent = record({
     reserved0: { at: 20, type: 'bytes', length: 4, means: 'unused', writers: 'nobody' },
     kernelStart: { at: 24, type: 'f64', means: 'start time that the operating system gives with that id', writers: 'the agent itself when it attaches' },
     reserved1: { at: 32, type: 'bytes', length: 32, means: 'unused', writers: 'nobody' },
-    wants: { at: 64, type: 'i32', means: 'wait row: slot number + 1 that this thread is blocked on, 0 = none', writers: 'the agent itself; the recoverer of a dead agent' },
+    wants: {
+      at: 64,
+      type: 'i32',
+      means: 'wait row: slot that this thread is blocked on, 0 = none',
+      writers: 'the agent itself; the recoverer of a dead agent; who signals sets `signalled`, by compare-exchange',
+      bits: {
+        slot: { bit: 0, width: 30, means: 'number of the slot + 1', staleness: 'may name a slot that its thread has stopped waiting for, if the wait was ended from outside' },
+        signalled: { bit: 30, width: 1, means: 'of a condition or an event: the wait is over, its thread need only look', staleness: 'never stale: whoever gives up clears the row by compare-exchange, and so finds it' },
+      },
+    },
     ticket: { at: 68, type: 'i32', means: `wait row: place in the queue of that slot; ${NOBODY_TICKET}`, writers: 'the agent itself, before `wants`' },
     wantsSince: { at: 72, type: 'f64', means: 'wait row: when the wait began, ms on the shared clock', writers: 'the agent itself, before `wants`' },
     wantsToken: { at: 80, type: 'f64', means: 'wait row: `token` of the slot when the wait began; while it is the same, so is the hold', writers: 'the agent itself, before `wants`' },
@@ -128,8 +137,8 @@ export const cell = record({
       at: 4,
       type: 'i32',
       means:
-        'of a semaphore: the permits that this agent holds, the only truth about them. Of an rwlock: bit 0 is set while this agent reads or is about to look whether it may, never clear while it reads; the other bits are the number of its shared acquisitions that have ended, which wraps, and stays when the record passes to another agent',
-      writers: 'the agent itself: of a semaphore, more only in the section of the slot, fewer at any time; the recoverer of a dead agent (of a semaphore → 0, of an rwlock: ends the acquisition)',
+        'of a condition: in the low 16 bits, how many flows of this agent wait and are not signalled; in the high ones, how many signals none of them has taken yet; never stale. Of a semaphore: the permits that this agent holds, the only truth about them. Of an rwlock: bit 0 is set while this agent reads or is about to look whether it may, never clear while it reads; the other bits are the number of its shared acquisitions that have ended, which wraps, and stays when the record passes to another agent',
+      writers: 'the agent itself: of a semaphore, more only in the section of the slot, fewer at any time; the recoverer of a dead agent (of a semaphore and a condition → 0, of an rwlock: ends the acquisition); of a condition, also who signals, by compare-exchange and atomic add',
     },
   },
 });
@@ -206,11 +215,11 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock, 5 condition', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
-        permits: { bit: 16, width: 16, means: 'permits of a semaphore', staleness: 'never stale' },
+        parameter: { bit: 12, width: 20, means: 'permits of a semaphore; slot number of the mutex of a condition', staleness: 'never stale' },
       },
     },
     nameLength: { at: 188, type: 'i32', means: 'bytes of the name', writers: 'claimant' },
@@ -290,5 +299,11 @@ export const ONE_TAKEN = 2;
 export const SHARED = 1;
 export const EXCLUSIVE = 2;
 
+export const SIGNALLED = mask(agent.fields.wants.bits.signalled);
+
+/** Of `cell.hold` of a condition: the flows that wait, and one signal. */
+export const WAITING_FLOWS = 0xffff;
+export const ONE_SIGNAL = 0x10000;
+
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4 } as const;
+export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4, condition: 5 } as const;

@@ -3,6 +3,7 @@ import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
 import * as raw from '../raw/mutex.js';
 import { clearCell, publishCell, takeTicket } from '../raw/queue.js';
+import { DONE } from '../raw/signal.js';
 import { refuse } from './contended.js';
 import { TIMER_LIMIT_MS } from './options.js';
 import type { Site } from './site.js';
@@ -37,6 +38,11 @@ export class FlowQueue implements Watcher {
     return this.#flows.size === 0;
   }
 
+  /** How many flows wait. */
+  get size(): number {
+    return this.#flows.size;
+  }
+
   /** Resolves with the fencing token; for `wish` see `Protocol`. `site`: of the mode, where a lock has several. */
   acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: number, within: (...args: never[]) => unknown, site: Site = this.#site): Promise<number> {
     if (signal?.aborted) return Promise.reject(refuse(site, raw.INTERRUPTED, 0, timeoutMs, reasonOf(signal), within));
@@ -65,9 +71,10 @@ export class FlowQueue implements Watcher {
       if (timeoutMs <= TIMER_LIMIT_MS) flow.timer = setTimeout(() => this.#giveUp(flow, raw.TIMED_OUT), timeoutMs);
       signal?.addEventListener('abort', flow.onAbort, { once: true });
       this.#flows.add(flow);
-      if (this.#flows.size > 1) return;
-      publishCell(site.segment, site.slot, site.self, flow.ticket);
-      if (this.look()) site.agent.mailbox.watch(this);
+      const isFirst = this.#flows.size === 1;
+      if (isFirst) publishCell(site.segment, site.slot, site.self, flow.ticket);
+      site.protocol.joinFlow?.(site);
+      if (isFirst && this.look()) site.agent.mailbox.watch(this);
     });
   }
 
@@ -108,8 +115,12 @@ export class FlowQueue implements Watcher {
     site.protocol.noteWait(site, nowMs - flow.sinceMs, nowMs, token);
     this.#forget(flow);
     const next = this.#oldest();
-    if (next === undefined) clearCell(site.segment, site.slot, site.self);
-    else publishCell(site.segment, site.slot, site.self, next.ticket);
+    if (next === undefined) {
+      clearCell(site.segment, site.slot, site.self);
+      site.agent.mailbox.unwatch(this);
+    } else {
+      publishCell(site.segment, site.slot, site.self, next.ticket);
+    }
     site.protocol.passOn(site);
     // A hold counts from here on: whoever awaits it makes its guard only later.
     site.protocol.countFlow(site);
@@ -119,6 +130,10 @@ export class FlowQueue implements Watcher {
   #giveUp(flow: Flow, outcome: number): void {
     if (!this.#flows.has(flow)) return;
     const { site } = flow;
+    if (site.protocol.leaveFlow?.(site) === false) {
+      this.#grant(flow, DONE);
+      return;
+    }
     const wasOldest = this.#oldest() === flow;
     this.#forget(flow);
     const next = this.#oldest();

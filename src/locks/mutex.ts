@@ -12,34 +12,8 @@ import { readDeath } from './deaths.js';
 import type { FlowQueue } from './flows.js';
 import { functionOf, optionsOf, signalOf, timeoutOf } from './options.js';
 import * as refusals from './refusals.js';
-import type { Protocol } from './protocol.js';
 import { orderOf, type Site } from './site.js';
-import { noteHold, noteWait } from './waits.js';
-
-/** @internal What `acquireContended` and `FlowQueue` do with a mutex. */
-export const mutexProtocol: Protocol = {
-  attempt,
-  attemptAtOnce: attempt,
-  attemptSpinning: ({ segment, slot: at, self }, inconsistent) => raw.attemptSpinning(segment, at, self, inconsistent, 0),
-  acquireQueued: ({ segment, slot: at, self }, inconsistent, sinceMs, deadline, interrupt) => raw.acquireQueued(segment, at, self, inconsistent, sinceMs, deadline, interrupt),
-  attemptForFlow: ({ segment, slot: at, self }, inconsistent) => raw.attemptForFlow(segment, at, self, inconsistent),
-  withdrawFlows({ segment, slot: at, self }) {
-    // The lock may have been left to this agent meanwhile; nobody here wants it any more.
-    if (raw.withdrawFlows(segment, at, self) > 0) raw.release(segment, at, self);
-  },
-  // Whoever holds owes nothing to those behind, since its release looks for them; whoever has given up was not alone in being woken.
-  passOn: () => {},
-  countFlow({ hold }) {
-    hold.guards++;
-    hold.flows++;
-  },
-  noteWait: ({ words, slot: at }, waitedMs, nowMs, token) => noteWait(words, at, waitedMs, nowMs, token),
-  patrol: ({ segment, words, slot: at }) => segment.patrol(words.load(at) & OWNER),
-};
-
-function attempt({ words, slot: at, self }: Site, inconsistent: number): number {
-  return raw.tryAcquire(words, at, self) || raw.attempt(words, at, self, inconsistent, 0);
-}
+import { noteHold } from './waits.js';
 
 /** `raw.release`, with the hold noted. Apart, since what is added to the class costs `run` two per cent. */
 function releaseNoted(segment: Segment, slotAddress: number, self: number): boolean {
@@ -51,18 +25,39 @@ function releaseNoted(segment: Segment, slotAddress: number, self: number): bool
 export type Repair = (guard: MutexGuard, death: OwnerDeath) => void;
 
 type HoldKind = 'blocking' | 'flow';
-
 type Within = (...args: never[]) => unknown;
 
-// What a guard may do with its lock and nobody else; set by the class below.
+// What a guard may do with its lock and nobody else, and a lock with its guards; set by the classes below.
 let end: (lock: Mutex, kind: HoldKind) => void;
 let declare: (lock: Mutex, within: Within) => void;
+let renew: (guard: MutexGuard, token: number, hold: HoldKind | 'released') => void;
+
+/** Apart, so that guards whose previous owner lived need not carry it. */
+const deaths = new WeakMap<MutexGuard, OwnerDeath>();
+
+/** @internal What a condition does with its mutex. */
+export let reholding: {
+  siteOf(lock: Mutex): Site;
+  /** Counts the hold as ended, and leaves the word to the caller. */
+  letGo(guard: MutexGuard): void;
+  /** The same guard holds again, however long that takes; it does not if this throws. */
+  regain(guard: MutexGuard, within: Within): void;
+  regainAsync(guard: MutexGuard, within: Within): Promise<void>;
+};
 
 /** One hold of a {@link Mutex}. */
 export class MutexGuard implements Guard {
   readonly lock: Mutex;
-  readonly #token: number;
+  #token: number;
   #hold: HoldKind | 'released';
+
+  static {
+    renew = (guard, token, hold) => {
+      guard.#token = token;
+      guard.#hold = hold;
+      deaths.delete(guard);
+    };
+  }
 
   /** @internal Guards come from acquiring. */
   constructor(lock: Mutex, token: number, hold: HoldKind) {
@@ -77,7 +72,7 @@ export class MutexGuard implements Guard {
 
   /** The previous owner died while it held; the data may be half-written. */
   get ownerDied(): OwnerDeath | undefined {
-    return undefined;
+    return deaths.get(this);
   }
 
   get fencingToken(): bigint {
@@ -108,20 +103,6 @@ export class MutexGuard implements Guard {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.release();
-  }
-}
-
-/** The guard of the first owner after one that died. Apart, so that the others need not carry the death. */
-class HeirGuard extends MutexGuard {
-  readonly #death: OwnerDeath;
-
-  constructor(lock: Mutex, token: number, hold: HoldKind, death: OwnerDeath) {
-    super(lock, token, hold);
-    this.#death = death;
-  }
-
-  override get ownerDied(): OwnerDeath {
-    return this.#death;
   }
 }
 
@@ -162,6 +143,15 @@ export class Mutex implements Lock {
   static {
     end = (lock, kind) => lock.#end(kind);
     declare = (lock) => void raw.declareConsistent(lock.#words, lock.#slot, lock.#self);
+    reholding = {
+      siteOf: (lock) => lock.#site,
+      letGo(guard) {
+        guard.lock.#hold.guards = guard.lock.#hold.flows = 0;
+        renew(guard, 0, 'released');
+      },
+      regain: (guard, within) => guard.lock.#regain(guard, within),
+      regainAsync: (guard, within) => guard.lock.#regainFlow(guard, within),
+    };
   }
 
   /** @internal Locks come from `manager.mutex`. */
@@ -269,7 +259,9 @@ export class Mutex implements Lock {
   acquireInconsistent(options?: AcquireOptions): MutexGuard {
     if (options !== undefined) this.#check(options, this.acquireInconsistent);
     const token = this.#takeAtOnce() || this.#takeContended(options, raw.TAKE_INCONSISTENT, this.acquireInconsistent);
-    return this.#guardOf(token, 'blocking', this.#death());
+    const guard = new MutexGuard(this, token, 'blocking');
+    this.#begin(guard, 'blocking');
+    return guard;
   }
 
   /** @internal The thread has left the segment: `slot` is a closed one. */
@@ -332,10 +324,13 @@ export class Mutex implements Lock {
     return this.#guard(await this.#flows.acquire(limit, signalOf(signal), this.#site.inconsistent, this.acquireAsync), 'flow');
   }
 
-  /** The guard of a hold that was hard to get: a previous owner may have died. */
   #guard(token: number, kind: HoldKind): MutexGuard {
-    const death = this.#death();
-    const guard = this.#guardOf(token, kind, death);
+    return this.#own(new MutexGuard(this, token, kind), kind);
+  }
+
+  /** Begins a hold that was hard to get: a previous owner may have died. */
+  #own(guard: MutexGuard, kind: HoldKind): MutexGuard {
+    const death = this.#begin(guard, kind);
     if (death === undefined) return guard;
     try {
       this.#mend(guard, death);
@@ -364,15 +359,23 @@ export class Mutex implements Lock {
     this.#hold.guards = this.#reentrant ? this.#hold.guards + 1 : 1;
   }
 
-  #guardOf(token: number, kind: HoldKind, death: OwnerDeath | undefined): MutexGuard {
-    // That of a flow was counted when it was granted.
-    if (kind === 'blocking') this.#countGuard();
-    return death === undefined ? new MutexGuard(this, token, kind) : new HeirGuard(this, token, kind, death);
+  #regain(guard: MutexGuard, within: Within): void {
+    renew(guard, this.#takeAtOnce() || this.#takeContended({ timeoutMs: Infinity }, this.#site.inconsistent, within), 'blocking');
+    this.#own(guard, 'blocking');
   }
 
-  /** The death that the word still tells of. Only for the owner. */
-  #death(): OwnerDeath | undefined {
-    return this.#words.load(this.#slot) & DIED ? readDeath(this.#site.segment, this.#site.slotNumber) : undefined;
+  async #regainFlow(guard: MutexGuard, within: Within): Promise<void> {
+    renew(guard, await this.#flows.acquire(Infinity, undefined, this.#site.inconsistent, within), 'flow');
+    this.#own(guard, 'flow');
+  }
+
+  /** What begins a hold; the death that the word still tells of. */
+  #begin(guard: MutexGuard, kind: HoldKind): OwnerDeath | undefined {
+    // That of a flow was counted when it was granted.
+    if (kind === 'blocking') this.#countGuard();
+    const death = this.#words.load(this.#slot) & DIED ? readDeath(this.#site.segment, this.#site.slotNumber) : undefined;
+    if (death !== undefined) deaths.set(guard, death);
+    return death;
   }
 
   #end(kind: HoldKind): void {

@@ -21,6 +21,10 @@ export interface Protocol {
   withdrawFlows(site: Site): void;
   /** The oldest flow of this thread has left the queue, and the next has taken its place. */
   passOn(site: Site): void;
+  /** Of kinds whose waiters are signalled: one more flow of this thread waits. */
+  joinFlow?(site: Site): void;
+  /** Of those: one of them gives up. `false`: it had been signalled before, so it has what it waited for. */
+  leaveFlow?(site: Site): boolean;
   /** A flow of this thread was granted. */
   countFlow(site: Site): void;
   /** What a wait leaves in the statistics, by the one who has acquired with that token. */

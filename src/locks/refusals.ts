@@ -21,16 +21,19 @@ export interface Refused {
 /** Holders of permits that a message names. */
 const MOST_NAMED = 3;
 
+/** What has not come about when a wait for such a slot ends, where nobody holds it. */
+const notDone: Readonly<Record<string, string>> = { condition: 'not notified' };
+
 type Within = (...args: never[]) => unknown;
 
 export function timedOut(lock: Refused, waitedMs: number, timeoutMs: number, within: Within): LockError {
   const status = readStatus(lock.segment, lock.slotNumber);
   const { state, holders, waiters, permits } = status;
   const ahead = waiters.filter((waiter) => waiter.waitedMs > waitedMs);
-  const hint = permits === undefined ? hintFor(state, holders[0]) : hintForPermits(status);
+  const hint = lock.kind in notDone ? hintForSignals : permits === undefined ? hintFor(state, holders[0]) : hintForPermits(status);
   const lines = [
-    `${title(lock)} not acquired within ${timeoutMs} ms`,
-    ...holderLines(status),
+    `${title(lock)} ${refusalOf(lock)} within ${timeoutMs} ms`,
+    ...holderLines(lock, status),
     ...(waiters.length > 0 ? [`queue    ${ahead.length} ahead of you, ${waiters.length} still waiting${ahead.length > 0 ? `: ${ahead.slice(0, 3).map(waiterText).join(', ')}` : ''}`] : []),
   ];
   const report = { ...reportOf(lock), timeoutMs, waitedMs, state, holders, ...(permits && { permits }), ahead: ahead.slice(0, 10), waiting: waiters.length, hint };
@@ -40,7 +43,7 @@ export function timedOut(lock: Refused, waitedMs: number, timeoutMs: number, wit
 export function aborted(lock: Refused, waitedMs: number, reason: string, within: Within): LockError {
   const status = readStatus(lock.segment, lock.slotNumber);
   const { state, holders, permits } = status;
-  const lines = [`${title(lock)} not acquired: the wait was ended from outside after ${duration(waitedMs)}: ${reason}`, ...holderLines(status)];
+  const lines = [`${title(lock)} ${refusalOf(lock)}: the wait was ended from outside after ${duration(waitedMs)}: ${reason}`, ...holderLines(lock, status)];
   return new LockError('ERR_LOCK_ABORTED', compose(lines), { ...reportOf(lock), waitedMs, reason, state, holders, ...(permits && { permits }) }, within);
 }
 
@@ -67,7 +70,7 @@ export function heldBySelf(lock: Refused, within: Within): LockError {
 export function overReleased(lock: Refused, released: number, within: Within): LockError {
   const status = readStatus(lock.segment, lock.slotNumber);
   const line = `${title(lock)}: ${released} permits not released: this thread (${who({ threadId })}) holds fewer; something else has written to its record`;
-  return new LockError('ERR_LOCK_OVER_RELEASE', compose([line, ...holderLines(status)]), { ...reportOf(lock), threadId, released, holders: status.holders, permits: status.permits }, within);
+  return new LockError('ERR_LOCK_OVER_RELEASE', compose([line, ...holderLines(lock, status)]), { ...reportOf(lock), threadId, released, holders: status.holders, permits: status.permits }, within);
 }
 
 export function upgrade(lock: Refused, within: Within): LockError {
@@ -86,16 +89,37 @@ export function ownerDied(lock: Refused, within: Within): LockError {
 export function wouldBlockMain(lock: Refused, within: Within): LockError {
   const status = readStatus(lock.segment, lock.slotNumber);
   const { state, holders, permits } = status;
-  const hint = "await acquireAsync() or runAsync() on the main thread; LockManager.create({ blockingOnMain: 'allow' }) lifts this";
-  const lines = [`${title(lock)} is not free, and waiting for it would block the main thread, with its timers, signals and workers' output`, ...holderLines(status)];
+  const form = lock.kind in notDone ? 'waitAsync()' : 'acquireAsync() or runAsync()';
+  const hint = `await ${form} on the main thread; LockManager.create({ blockingOnMain: 'allow' }) lifts this`;
+  const why = lock.kind in notDone ? '' : 'is not free, and ';
+  const lines = [`${title(lock)} ${why}waiting for it would block the main thread, with its timers, signals and workers' output`, ...holderLines(lock, status)];
   return new LockError('ERR_LOCK_WOULD_BLOCK_MAIN', compose(lines, hint), { ...reportOf(lock), state, holders, ...(permits && { permits }), hint }, within);
 }
 
 export function notHeld(lock: Refused, action: string, why: string, within: Within): LockError {
   const status = readStatus(lock.segment, lock.slotNumber);
   const { state, holders, permits } = status;
-  const lines = [`${action}: ${title(lock)} ${why}`, ...holderLines(status)];
+  const lines = [`${action}: ${title(lock)} ${why}`, ...holderLines(lock, status)];
   return new LockError('ERR_LOCK_NOT_HELD', compose(lines), { ...reportOf(lock), state, holders, ...(permits && { permits }) }, within);
+}
+
+/** By a condition, whose wait would not release the mutex. */
+export function heldTwice(lock: Refused, mutex: Refused, within: Within): LockError {
+  const hint = 'release what the same thread has acquired before; wait where it holds once';
+  const line = `${title(lock)} not waited for: ${title(mutex)} is held more than once by this thread (${who({ threadId })}), so waiting would not release it`;
+  return new LockError('ERR_LOCK_RECURSIVE', compose([line], hint), { ...reportOf(lock), mutex: mutex.name, threadId, hint }, within);
+}
+
+/** What a condition was given is no hold of its mutex. */
+export function guardNotHeld(lock: Refused, mutex: Refused, why: string, within: Within): LockError {
+  const hint = `acquire "${mutex.name}" first, and give wait() the guard that this returns`;
+  return new LockError('ERR_LOCK_NOT_HELD', compose([`${title(lock)} not waited for: the guard ${why}`], hint), { ...reportOf(lock), mutex: mutex.name, hint }, within);
+}
+
+/** Of a predicate. */
+export function asyncPredicate(lock: Refused, within: Within): LockError {
+  const hint = 'the predicate must look at the data and return at once: it runs with the mutex held';
+  return new LockError('ERR_LOCK_ASYNC_BODY', compose([`the predicate given to ${title(lock)} returned a promise`], hint), { ...reportOf(lock), hint }, within);
 }
 
 export function asyncBody(lock: Refused, what: string, within: Within): LockError {
@@ -105,17 +129,21 @@ export function asyncBody(lock: Refused, what: string, within: Within): LockErro
 }
 
 export function closed(lock: Pick<Refused, 'name' | 'kind' | 'mode'>, within: Within): LockError {
-  return new LockError('ERR_LOCK_CLOSED', compose([`${title(lock)} not acquired: its manager was closed`]), reportOf(lock), within);
+  return new LockError('ERR_LOCK_CLOSED', compose([`${title(lock)} ${refusalOf(lock)}: its manager was closed`]), reportOf(lock), within);
 }
 
 /** A lock as reports name it. */
 export function reportOf({ name, kind, mode }: Pick<Refused, 'name' | 'kind' | 'mode'>): LockReport {
-  return { lock: name, kind, mode };
+  return kind in notDone ? { lock: name, kind } : { lock: name, kind, mode };
 }
 
 /** A lock as messages name it. */
 export function title({ name, kind, mode }: Pick<Refused, 'name' | 'kind' | 'mode'>): string {
-  return `"${name}" (${kind}, ${mode})`;
+  return kind in notDone ? `"${name}" (${kind})` : `"${name}" (${kind}, ${mode})`;
+}
+
+function refusalOf({ kind }: Pick<Refused, 'kind'>): string {
+  return notDone[kind] ?? 'not acquired';
 }
 
 /** A message: first line, details, hint. */
@@ -123,7 +151,8 @@ export function compose([first, ...details]: string[], hint?: string): string {
   return [first, ...details.map((line) => `    ${line}`), ...(hint === undefined ? [] : [`  hint: ${hint}`])].join('\n');
 }
 
-function holderLines({ state, holders, permits }: SlotStatus): string[] {
+function holderLines({ kind }: Pick<Refused, 'kind'>, { state, holders, permits }: SlotStatus): string[] {
+  if (kind in notDone) return [];
   const [holder] = holders;
   if (permits !== undefined) {
     const named = holders.slice(0, MOST_NAMED).map((one) => `${who(one)} (${one.permits})`);
@@ -142,6 +171,8 @@ function hintFor(state: string, holder: HolderStatus | undefined): string {
   if (holder.threadId === threadId) return 'this very thread holds it: by an acquisition of its own that it has not released';
   return holder.threadId === 0 ? 'the main thread holds it' : 'if the holder is stuck, look at what that thread does; if it is busy, its critical section is long';
 }
+
+const hintForSignals = 'nobody came to end this wait: look at what the threads do that should have';
 
 function hintForPermits({ state, holders, permits }: SlotStatus): string {
   if (state === 'closed') return 'the lock is closed';

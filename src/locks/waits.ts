@@ -4,10 +4,12 @@
  */
 import { HANDED, OWNER, shared, slot } from '../../native-layout/index.js';
 import { now } from '../contract/clock.js';
+import { beginSection, endSection } from '../raw/semaphore.js';
 import { raise } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
+import type { Site } from './site.js';
 
-const { word, token: tokenField, waitMsSum, waitMsMax, waits, since, sinceToken, holdSamples, holdMsSum, holdMsMax } = slot.fields;
+const { word, token: tokens, contended, waitMsSum, waitMsMax, waits, since, sinceToken, holdSamples, holdMsSum, holdMsMax } = slot.fields;
 
 export const WAIT_BUCKETS = waits.length / Int32Array.BYTES_PER_ELEMENT;
 /** Upper bound of the first bucket of the histogram; each next one is four times as wide. */
@@ -32,7 +34,7 @@ export function noteWait(words: SharedWords, slotAddress: number, waitedMs: numb
 export function noteHold(words: SharedWords, slotAddress: number, self: number): void {
   const value = words.load(slotAddress + word.at);
   if ((value & OWNER) !== self || value & HANDED) return;
-  if (words.loadNumber(slotAddress + sinceToken.at) !== words.loadNumber(slotAddress + tokenField.at)) return;
+  if (words.loadNumber(slotAddress + sinceToken.at) !== words.loadNumber(slotAddress + tokens.at)) return;
   const heldMs = Math.max(0, now() - words.loadNumber(slotAddress + since.at));
   words.store(slotAddress + holdSamples.at, words.load(slotAddress + holdSamples.at) + 1);
   words.storeNumber(slotAddress + holdMsSum.at, words.loadNumber(slotAddress + holdMsSum.at) + heldMs);
@@ -41,13 +43,23 @@ export function noteHold(words: SharedWords, slotAddress: number, self: number):
 
 /** A reader slept for the lock. `sharedAddress`: where the slot's shared acquisitions are counted. */
 export function noteSharedWait(words: SharedWords, sharedAddress: number, waitedMs: number): void {
-  const { contended, waitUsMax, waitUsLow, waitUsHigh, waits: sharedWaits } = shared.fields;
+  const { contended: sharedContended, waitUsMax, waitUsLow, waitUsHigh, waits: sharedWaits } = shared.fields;
   const waitedUs = Math.min(Math.round(waitedMs * 1_000), LONGEST_US);
-  words.add(sharedAddress + contended.at, 1);
+  words.add(sharedAddress + sharedContended.at, 1);
   raise(words, sharedAddress + waitUsMax.at, waitedUs);
   const before = words.add(sharedAddress + waitUsLow.at, waitedUs);
   if (before < 0 && before + waitedUs >= 0) words.add(sharedAddress + waitUsHigh.at, 1);
   words.add(sharedAddress + sharedWaits.at + bucketOf(waitedMs) * Int32Array.BYTES_PER_ELEMENT, 1);
+}
+
+/** Of a slot that nobody owns: a wait has come to a good end. In the section, so that it is counted exactly. */
+export function noteSignalled({ segment, words, slot: at, self }: Site, waitedMs: number, nowMs: number): void {
+  if (!beginSection(segment, at, self)) return;
+  const token = words.loadNumber(at + tokens.at) + 1;
+  words.storeNumber(at + tokens.at, token);
+  words.storeNumber(at + contended.at, token);
+  noteWait(words, at, waitedMs, nowMs, token);
+  endSection(segment, at, self);
 }
 
 function bucketOf(ms: number): number {

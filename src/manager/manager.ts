@@ -6,9 +6,11 @@ import type { CancelSource } from '../contract/lock.js';
 import { findCycles } from '../deadlock/wait-for.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
+import { Condition, type ConditionOptions, ConditionProtocol, slotOfMutex } from '../locks/condition.js';
 import { type Deadlock, readCycle } from '../locks/deadlock.js';
 import { FlowQueue } from '../locks/flows.js';
-import { Mutex, mutexProtocol, type Repair } from '../locks/mutex.js';
+import { Mutex, type Repair } from '../locks/mutex.js';
+import { mutexProtocol } from '../locks/mutex-protocol.js';
 import { Once } from '../locks/once.js';
 import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
 import { readRwlockOptions, Rwlock, type RwlockOptions, type RwlockReadView, rwlockSitesOf, type RwlockView } from '../locks/rwlock.js';
@@ -232,6 +234,21 @@ export class LockManager implements AsyncDisposable {
   /** `rwlock(name, options).write`. */
   writeLock(name: string, options?: RwlockOptions): RwlockView {
     return this.rwlock(name, options).write;
+  }
+
+  /**
+   * The condition of that name, where those wait who hold `mutex`; made if there is none, the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another mutex; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  condition(name: string, mutex: Mutex, options?: ConditionOptions): Condition {
+    this.#checkOpen(name);
+    const timeoutMs = timeoutOf(optionsOf(options, 'options').timeoutMs, this.#options.exclusiveMs);
+    const kind = { kind: 'condition', mutex: slotOfMutex(mutex, this.#agent) } as const;
+    return this.#handles.get(name, kind, timeoutMs, () => {
+      const site = this.#siteOf(name, kind, { mode: 'exclusive', protocol: new ConditionProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs, spins: false });
+      return new Condition(site, this.#flowsOf(site), mutex);
+    });
   }
 
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */

@@ -1,5 +1,6 @@
 import { cell, header, ONE_TAKEN, READS, shared, slot } from '../../native-layout/index.js';
 import { FIRST_BUCKET_MS, WAIT_BUCKETS } from '../locks/waits.js';
+import type { SlotKind } from '../registry/kinds.js';
 import { kindOf } from '../registry/registry.js';
 import { cellAt, type Segment, sharedAt, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
@@ -39,9 +40,9 @@ export interface LockStatistics {
   readonly kind: string;
   /**
    * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `read` (upgradable ones too) and
-   * `write` (upgrades too) of an rwlock. All 0 where the kind has no such mode.
+   * `write` (upgrades too) of an rwlock; `wait` of a condition, where it counts waits that were ended by a signal. All 0 where the kind has no such mode.
    */
-  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly read: ModeStatistics; readonly write: ModeStatistics };
+  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly read: ModeStatistics; readonly write: ModeStatistics; readonly wait: ModeStatistics };
   /** Acquisitions refused because the wait would have closed a cycle. */
   readonly deadlocks: number;
   readonly ownerDeaths: number;
@@ -63,12 +64,15 @@ const none: ModeStatistics = {
   maxSampledHoldTimeMs: 0,
 };
 
+/** As what the acquisitions count that the slot itself counts. */
+const modeOf = { mutex: 'exclusive', once: 'exclusive', semaphore: 'permit', rwlock: 'write', condition: 'wait' } as const satisfies Record<SlotKind['kind'], string>;
+
 /** Reads the statistics of a slot. */
 export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {
   const { kind } = kindOf(segment, slotNumber);
   const counts = readCounts(segment, slotNumber);
-  const modes = { exclusive: none, permit: none, read: none, write: none };
-  const locks = kind === 'rwlock' ? { ...modes, read: readReads(segment, slotNumber), write: counts } : kind === 'semaphore' ? { ...modes, permit: counts } : { ...modes, exclusive: counts };
+  const read = kind === 'rwlock' ? readReads(segment, slotNumber) : none;
+  const locks = { exclusive: none, permit: none, write: none, wait: none, [modeOf[kind]]: counts, read };
   const at = slotAt(segment, slotNumber);
   return { kind, locks, deadlocks: segment.words.load(at + word.deadlocks.at), ownerDeaths: segment.words.load(at + word.ownerDeaths.at) };
 }

@@ -46,7 +46,7 @@ export function nextTicket(segment: Segment, slotAddress: number): number {
 }
 
 /** Whether the first of two tickets is the older one; right across the wrap. */
-function isOlder(ticket: number, than: number): boolean {
+export function isOlder(ticket: number, than: number): boolean {
   return ((ticket - than) | 0) < 0;
 }
 

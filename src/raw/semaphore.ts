@@ -36,7 +36,7 @@ import { amountOf, clearCell, clearRow, firstBlocked, flowWaitsBefore, highestAg
 const HOLD = cell.fields.hold.at;
 const KIND = slot.fields.kind.at;
 const PRIMITIVE = mask(slot.fields.kind.bits.primitive);
-const PERMITS = slot.fields.kind.bits.permits.bit;
+const PERMITS = slot.fields.kind.bits.parameter.bit;
 const TOKEN = slot.fields.token.at;
 const CONTENDED = slot.fields.contended.at;
 const LATE = slot.fields.late.at;
@@ -314,8 +314,14 @@ export function recover(segment: Segment, slotAddress: number, dead: number): bo
   const { words } = segment;
   const held = heldBy(segment, slotAddress, dead) > 0;
   if (held) words.store(holdAt(segment, slotAddress, dead), 0);
+  leaveFor(words, slotAddress, dead);
+  return held;
+}
+
+/** #2 → #1, #4 → #3: the section is left for a dead agent that was in it. */
+export function leaveFor(words: SharedWords, slotAddress: number, dead: number): void {
   for (;;) {
     const word = words.load(slotAddress);
-    if ((word & OWNER) !== dead || words.compareExchange(slotAddress, word, word & ~OWNER) === word) return held;
+    if ((word & OWNER) !== dead || words.compareExchange(slotAddress, word, word & ~OWNER) === word) return;
   }
 }

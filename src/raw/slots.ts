@@ -18,6 +18,7 @@ import * as mutex from './mutex.js';
 import { clearCell, hasFlows } from './queue.js';
 import * as rwlock from './rwlock.js';
 import * as semaphore from './semaphore.js';
+import { isCondition, recoverCondition } from './signal.js';
 
 const { ownerDeaths, deathThread, deathAt } = slot.fields;
 const CLAIM = agent.fields.claim.at;
@@ -28,6 +29,12 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
+  if (isCondition(words, slotAddress)) {
+    // In whose section there is nothing but statistics, so nobody is told.
+    semaphore.leaveFor(words, slotAddress, dead);
+    recoverCondition(segment, slotAddress, dead);
+    return false;
+  }
   const held = semaphore.isSemaphore(words, slotAddress) ? semaphore.recover(segment, slotAddress, dead) : recoverOwner(segment, slotAddress, dead, nowMs);
   if (!held) return false;
   words.add(slotAddress + ownerDeaths.at, 1);

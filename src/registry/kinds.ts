@@ -25,8 +25,14 @@ export interface RwlockKind {
   readonly ownerDeath: 'poison' | 'release';
 }
 
+export interface ConditionKind {
+  readonly kind: 'condition';
+  /** Number of its mutex's slot. */
+  readonly mutex: number;
+}
+
 /** Whoever opens a name must say the same. */
-export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind;
+export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind | ConditionKind;
 
 /** The parameters of a kind in its word, without the primitive, and back. */
 interface Codec<Kind extends SlotKind> {
@@ -47,8 +53,12 @@ const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind
   },
   once: { encode: () => 0, decode: () => ({ kind: 'once' }) },
   semaphore: {
-    encode: ({ permits }) => permits << bits.permits.bit,
-    decode: (word) => ({ kind: 'semaphore', permits: word >>> bits.permits.bit }),
+    encode: ({ permits }) => permits << bits.parameter.bit,
+    decode: (word) => ({ kind: 'semaphore', permits: word >>> bits.parameter.bit }),
+  },
+  condition: {
+    encode: ({ mutex }) => mutex << bits.parameter.bit,
+    decode: (word) => ({ kind: 'condition', mutex: word >>> bits.parameter.bit }),
   },
   rwlock: {
     encode: ({ ownerDeath }) => (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0),
@@ -71,8 +81,8 @@ export function decodeKind(word: number): SlotKind {
   return codecOf(nameOfPrimitive[word & PRIMITIVE]!).decode(word);
 }
 
-/** As a message names it. */
-export function describeKind({ kind, ...parameters }: SlotKind): string {
-  const inside = Object.entries(parameters).map(([name, value]) => `${name}: ${typeof value === 'string' ? `'${value}'` : value}`);
+/** As a message names it; `shown`: what it shall show instead of some parameters. */
+export function describeKind({ kind, ...parameters }: SlotKind, shown: Readonly<Record<string, string>> = {}): string {
+  const inside = Object.entries({ ...parameters, ...shown }).map(([name, value]) => `${name}: ${typeof value === 'string' ? `'${value}'` : value}`);
   return inside.length === 0 ? kind : `${kind} { ${inside.join(', ')} }`;
 }

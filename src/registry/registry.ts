@@ -35,7 +35,7 @@ export function openNamed(opener: Opener, name: string, kind: SlotKind): number 
   // Claimed after the closer had looked how many slots there are, so nobody else would close this one.
   if (isClosed(segment)) throw closedManager(name);
   const found = segment.words.load(slotAt(segment, number) + slot.fields.kind.at);
-  if (found !== word) throw kindMismatch(name, decodeKind(found), kind);
+  if (found !== word) throw kindMismatch(segment, name, decodeKind(found), kind);
   return number;
 }
 
@@ -60,13 +60,18 @@ export function closedManager(name: string): LockError {
   return new LockError('ERR_LOCK_CLOSED', `"${name}" not opened: its manager was closed`, { lock: name });
 }
 
-function kindMismatch(name: string, found: SlotKind, wanted: SlotKind): LockError {
+function kindMismatch(segment: Segment, name: string, found: SlotKind, wanted: SlotKind): LockError {
   const hint = 'every thread that opens a name must give the same kind and parameters; what is left out counts as its default';
   return new LockError(
     'ERR_LOCK_KIND_MISMATCH',
-    `"${name}" is already a ${describeKind(found)}, not a ${describeKind(wanted)}\n  hint: ${hint}`,
+    `"${name}" is already a ${describe(segment, found)}, not a ${describe(segment, wanted)}\n  hint: ${hint}`,
     { lock: name, found, wanted, hint },
   );
+}
+
+/** With the name of the mutex of a condition, not the number of its slot. */
+function describe(segment: Segment, kind: SlotKind): string {
+  return describeKind(kind, kind.kind === 'condition' ? { mutex: nameOf(segment, kind.mutex) } : {});
 }
 
 function registryFull(segment: Segment, name: string): LockError {

@@ -25,6 +25,21 @@ export interface Operations {
   close(): void;
   open(lock: string, options: MutexOptions): void;
   openSemaphore(lock: string, options: SemaphoreOptions): void;
+  /** From then on `condition` means that one, with the mutex `lock`. */
+  openCondition(condition: string, lock: string): void;
+  /** Waits with the last guard of the lock, until notified. */
+  waitFor(condition: string, lock: string, options?: AcquireOptions): GuardFacts;
+  /** The same with the cancel token in the `workerData` of this thread. */
+  waitCancellable(condition: string, lock: string): GuardFacts;
+  /** Acquires the lock, waits until notified, appends `entry` to `log`, releases. */
+  waitAndNote(condition: string, lock: string, log: Int32Array, entry: number): void;
+  /** That often: waits until `items[0]` is not 0, makes it 0, and adds 1 to `items[1]`. */
+  consume(condition: string, lock: string, items: Int32Array, rounds: number): void;
+  /**
+   * That often: puts an item into a buffer that holds three, or takes one. `buffer`: how many are inside, how many were put, and taken, and how
+   * often there was none to take or no room, though that was waited for.
+   */
+  passItems(condition: string, lock: string, buffer: Int32Array, way: 'put' | 'take', rounds: number): void;
   /** Opens it with a repair that appends 1 to `log`, and throws if `fails`. */
   openWithRepair(lock: string, log: Int32Array, outcome: 'succeeds' | 'fails'): void;
   openRwlock(lock: string, options: RwlockOptions): void;

@@ -44,7 +44,7 @@ const SLOTS = 3;
 const LATER = 1e15;
 const FIFO = 1 << slot.fields.kind.bits.fifo.bit;
 const DETECTOR = header.fields.detector.at;
-const ONE_PERMIT = primitives.semaphore | (1 << slot.fields.kind.bits.permits.bit);
+const ONE_PERMIT = primitives.semaphore | (1 << slot.fields.kind.bits.parameter.bit);
 const SLOT_HIGH = header.fields.slotHigh.at;
 
 // Ghosts. `victims`: who was refused and has not released yet, by what it wanted (`frozen`), so nobody of its cycle may go on. `refused`: how many.

@@ -90,7 +90,7 @@ function castOf(modules: Modules, row: SemaphoreRow): Cast<Plan> {
   return {
     setup(words) {
       const segment = attachAll(words, size);
-      words.store(firstSlot(segment) + KIND_AT, primitives.semaphore | (row.permits << kind.bits.permits.bit));
+      words.store(firstSlot(segment) + KIND_AT, primitives.semaphore | (row.permits << kind.bits.parameter.bit));
       if (row.ticketsFrom === undefined) return;
       words.store(firstSlot(segment) + tickets.at, row.ticketsFrom | 0);
       words.store(firstSlot(segment) + late.at, row.ticketsFrom | 0);
