@@ -25,6 +25,13 @@ export interface ModeStatistics {
   /** Upper bound of the histogram's bucket in which that share of the waits ends, ms. */
   readonly waitP50Ms: number;
   readonly waitP99Ms: number;
+  /**
+   * Of a mutex, a sample of its holds: those that had to sleep for it and have been released. The others are not timed, so that they look
+   * at no clock. Both times are of these alone.
+   */
+  readonly sampledHolds: number;
+  readonly avgSampledHoldTimeMs: number;
+  readonly maxSampledHoldTimeMs: number;
 }
 
 /** What a lock has seen since it was made. */
@@ -49,6 +56,9 @@ const none: ModeStatistics = {
   maxWaitTimeMs: 0,
   waitP50Ms: 0,
   waitP99Ms: 0,
+  sampledHolds: 0,
+  avgSampledHoldTimeMs: 0,
+  maxSampledHoldTimeMs: 0,
 };
 
 /** Reads the statistics of a slot. */
@@ -63,12 +73,16 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
 function readCounts(segment: Segment, slotNumber: number): ModeStatistics {
   const { words } = segment;
   const at = slotAt(segment, slotNumber);
+  const sampledHolds = words.load(at + word.holdSamples.at);
   return {
     totalAcquisitions: words.loadNumber(at + word.token.at),
     contendedAcquisitions: words.loadNumber(at + word.contended.at),
     totalTimeouts: words.load(at + word.timeouts.at),
     totalAborts: words.load(at + word.aborts.at),
     ...summarise(words, at + word.waits.at, words.loadNumber(at + word.waitMsSum.at), words.loadNumber(at + word.waitMsMax.at)),
+    sampledHolds,
+    avgSampledHoldTimeMs: sampledHolds === 0 ? 0 : words.loadNumber(at + word.holdMsSum.at) / sampledHolds,
+    maxSampledHoldTimeMs: words.loadNumber(at + word.holdMsMax.at),
   };
 }
 
@@ -85,6 +99,7 @@ function readReads(segment: Segment, slotNumber: number): ModeStatistics {
   }
   const waitUs = (words.load(at + shares.waitUsHigh.at) >>> 0) * 2 ** 32 + (words.load(at + shares.waitUsLow.at) >>> 0);
   return {
+    ...none,
     totalAcquisitions,
     contendedAcquisitions: words.load(at + shares.contended.at),
     totalTimeouts: words.load(at + shares.timeouts.at),
