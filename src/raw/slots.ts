@@ -39,10 +39,13 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
     words.store(slotAddress + deathThread.at, words.load(agentAt(segment, dead) + CLAIM) & THREAD);
     words.storeNumber(slotAddress + deathAt.at, nowMs);
   }
-  const { recover } = rwlock.isRwlock(words, slotAddress) ? rwlock : mutex;
-  if (!recover(segment, slotAddress, dead)) return false;
+  if (!recoverOwner(segment, slotAddress, dead)) return false;
   words.add(slotAddress + ownerDeaths.at, 1);
   return true;
+}
+
+function recoverOwner(segment: Segment, slotAddress: number, dead: number): boolean {
+  return rwlock.isRwlock(segment.words, slotAddress) ? rwlock.recover(segment, slotAddress, dead) : mutex.recover(segment, slotAddress, dead);
 }
 
 /** Nobody acquires any more, and every wait ends. The words of all kinds have the same bits for that. */

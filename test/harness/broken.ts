@@ -13,7 +13,7 @@ export const broken = {
   /** As the Linux kernel does for its robust futexes. */
   sweepsOnlyAfterOwners: [
     { find: /(function repairAfter\([^)]*\)\{)/, put: '$1globalThis.owned=false;' },
-    { find: /if\(!recover\(segment,\w+,dead\)\)return false;/, put: '$&globalThis.owned=true;' },
+    { find: /if\(!recoverOwner\(segment,\w+,dead\)\)return false;/, put: '$&globalThis.owned=true;' },
     { find: /if\(id===dead\)continue/, put: 'if(id===dead||!globalThis.owned)continue' },
   ],
   releasesWithoutWake: [{ find: /if\(\w+&WAITERS\)wakeNext\(segment,\w+\);/, put: '' }],

@@ -19,7 +19,7 @@ describe('every schedule', () => {
 });
 
 const mutations: readonly (Mutation & { readonly caughtBy: MutexRow })[] = [
-  { name: 'a dead owner keeps the lock', find: '  if (!mutex.recover(segment, slotAddress, dead)) return false;\n', replace: '', caughtBy: blocked },
+  { name: 'a dead owner keeps the lock', find: '  if (!recoverOwner(segment, slotAddress, dead)) return false;\n', replace: '', caughtBy: blocked },
   { name: 'the death of an owner is not told', find: '  words.add(slotAddress + ownerDeaths.at, 1);\n  return true;', replace: '  mutex.declareConsistent(words, slotAddress, dead);\n  words.store(slotAddress, 0);\n  return true;', caughtBy: blocked },
   { name: 'a dead event loop stays in the queue', find: 'if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);', replace: '', caughtBy: flow },
 ];
