@@ -16,10 +16,11 @@ import { SuiteRun } from './harness/suite-run.js';
 import { renderReport, renderTargets } from './report/tables.js';
 import { contended } from './suites/contended.js';
 import { latency } from './suites/latency.js';
+import { readers } from './suites/readers.js';
 import { registry } from './suites/registry.js';
 import { uncontended } from './suites/uncontended.js';
 
-const suites: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = { uncontended, contended, latency, registry };
+const suites: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = { uncontended, contended, readers, latency, registry };
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

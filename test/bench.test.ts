@@ -81,7 +81,8 @@ describe('a suite', () => {
 
 describe('a quick run', () => {
   const wanted = [
-    'uncontended/acquire and release/(Atomics pair|holdfast lock|holdfast acquireAsync)',
+    'uncontended/acquire and release/(Atomics pair|holdfast lock|holdfast acquireAsync|holdfast read lock)',
+    'readers/readers only, empty sections/holdfast read, [12] threads?',
     'contended/2 threads, 100 ns/(futex mutex|holdfast eventual)',
     'latency/from release to the (blocked thread|event loop of the main thread) running/(Atomics.wait and notify|holdfast eventual)',
     'latency/from the exit event of an owner of 1 lock .*',
@@ -109,7 +110,8 @@ describe('a quick run', () => {
   test('has a value for each round of each contender', () => {
     const measured = Object.entries(results.suites).map(([suite, { figures }]) => [suite, figures.length]);
     expect(Object.fromEntries(measured)).toEqual({
-      uncontended: 3,
+      uncontended: 4,
+      readers: 2,
       // Throughput, fairness and processor time, and three times of waiting.
       contended: 2 * (3 + 3),
       latency: 3 * 2,
@@ -130,6 +132,7 @@ describe('a quick run', () => {
     expect(report).toContain(printed.trim());
     expect(printed).toMatch(/\| lock and unlock, time against a bare Atomics pair \| ≤ 0.85× \| (met|\*\*missed\*\*): [\d.]+× \|/);
     expect(printed).toMatch(/2 threads, 100 ns: throughput against the futex mutex/);
+    expect(printed).toMatch(/\| readers only, empty sections: 2 threads against 1 \| ≥ 1\.9× \| (met|\*\*missed\*\*): [\d.]+× \|/);
     expect(printed).not.toContain('async-lock');
   });
 

@@ -4,6 +4,7 @@ export const PAIR = 'Atomics pair';
 export const WASM_PAIR = 'WebAssembly pair';
 /** First come, first served with one sleeper per word, and nothing more. */
 export const TICKETS = 'futex ticket lock';
+export const RAW_COUNTER = 'one shared counter of readers';
 export const RAW = 'Atomics.wait and notify';
 export const BARE = 'Atomics.notify at the exit event';
 export const EMPTY = 'empty module';

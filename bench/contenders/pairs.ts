@@ -4,7 +4,7 @@ import { Sema } from 'async-sema';
 import AsyncLock from 'async-lock';
 import AwaitLock from 'await-lock';
 import mutexify from 'mutexify/promise.js';
-import type { Mutex } from 'holdfast';
+import type { Lock, Mutex } from 'holdfast';
 import { PAIR, WASM_PAIR } from './baselines.js';
 import { FutexMutex } from './futex.js';
 import { multithreadingMutex, v8Mutex, v8MutexFlags, webLocks } from './foreign.js';
@@ -33,6 +33,12 @@ function lockBatch(lock: { lock(): unknown; unlock(): void }): Batch {
       lock.lock();
       lock.unlock();
     }
+  };
+}
+
+function guardBatch(lock: Lock): Batch {
+  return (count) => {
+    for (let i = 0; i < count; i++) lock.acquire().release();
   };
 }
 
@@ -125,6 +131,9 @@ export const pairs: Readonly<Record<string, PairContender>> = {
       };
     },
   },
+  'holdfast read lock': { open: async () => lockBatch((await import('holdfast')).getLockManager().rwlock('read').read) },
+  'holdfast read acquire': { open: async () => guardBatch((await import('holdfast')).getLockManager().rwlock('read guard').read) },
+  'holdfast write acquire': { open: async () => guardBatch((await import('holdfast')).getLockManager().rwlock('write guard').write) },
   'holdfast semaphore acquire': {
     open: async () => {
       const { getLockManager } = await import('holdfast');

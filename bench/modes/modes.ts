@@ -9,6 +9,7 @@ export type Open = (name: string, ...numbers: number[]) => Promise<Answer | unde
 export const modes = {
   pairs: async (name) => (await import('./pairs.js')).answerPairs(name),
   contention: async (name, threads) => (await import('./contention.js')).answerContention(name, threads!),
+  readers: async (name, threads) => (await import('./readers.js')).answerReaders(name, threads!),
   handoff: async (name) => (await import('./handoff.js')).answerHandoff(name),
   wake: async (name) => (await import('./handoff.js')).answerWake(name),
   recovery: async (name, locks) => (await import('./recovery.js')).answerRecovery(name, locks!),

@@ -1,7 +1,8 @@
 import { contend } from './contention.js';
 import { releaser, waiter } from './handoff.js';
 import { attendant } from './memory.js';
+import { read } from './readers.js';
 import { heir, victim } from './recovery.js';
 
 /** What a worker can be made to be. */
-export const roles = { contend, releaser, waiter, heir, victim, attendant };
+export const roles = { contend, releaser, waiter, heir, victim, attendant, read };

@@ -4,8 +4,10 @@ import type { Metric, Results } from '../harness/figures.js';
 import { nameOf, type Shape, shapes } from '../suites/contended.js';
 import { HANDOFF, HOLDFAST, lockCounts, recoveryOf, WAKE } from '../suites/latency.js';
 import { ADDRESSES, ATTACH, LOOKUP, MEMORY, OPENING, SIZE, START } from '../suites/registry.js';
+import { READERS_ONLY, readersOf } from '../suites/readers.js';
 import { OPTIMISED } from '../suites/uncontended.js';
 import { BARE, EMPTY, PAIR, RAW, TICKETS, WASM_PAIR } from '../contenders/baselines.js';
+import { READ } from '../contenders/readers.js';
 import { Evidence } from './evidence.js';
 
 export interface Verdict {
@@ -123,6 +125,7 @@ export const targets: readonly Target[] = [
   atMost(1, '×', 'lock and unlock, time against a robust, shared pthread_mutex', uncontended('holdfast lock', 'C pthread_mutex, robust and shared'), uncontended(WASM_PAIR, 'C pthread_mutex, robust and shared')),
   atMost(1, '×', 'run(hoisted), time against a bare Atomics pair', uncontended('holdfast run', PAIR)),
   atMost(1.25, '×', 'acquire and release with guard, time against a bare Atomics pair', uncontended('holdfast acquire', PAIR)),
+  atMost(1, '×', 'read lock and unlock of an rwlock, time against a bare Atomics pair', uncontended('holdfast read lock', PAIR)),
   atMost(0.3, '×', 'reentrant inner acquire, time against a bare Atomics pair', uncontended('holdfast lock, reentrant inner', PAIR)),
   ...(
     [
@@ -146,6 +149,7 @@ export const targets: readonly Target[] = [
   atMost(50, '×', `${nameOf(waiting)}: longest wait against the mean one, eventual`, longestWait('holdfast eventual', 'meanSleepUs')),
   atMost(50, '×', `${nameOf(waiting)}: longest wait against the mean of all acquisitions, eventual`, longestWait('holdfast eventual', 'meanWaitUs')),
   atMost(5, '×', `${nameOf(waiting)}: longest wait against the mean one, fifo`, longestWait('holdfast fifo', 'meanSleepUs'), longestWait(TICKETS, 'meanSleepUs')),
+  atLeast(1.9, '×', `${READERS_ONLY}: 2 threads against 1`, (evidence) => evidence.ratio('readers', READERS_ONLY, readersOf(READ, 2), readersOf(READ, 1), 'opsPerSecond')?.median),
   atMost(1.15, '×', `${HANDOFF}, against bare Atomics`, latency(HANDOFF, RAW)),
   atMost(1.2, '×', `${WAKE}, against bare Atomics`, latency(WAKE, RAW)),
   atMost(3, '×', `${oneLock}, against a bare wake`, latency(oneLock, BARE)),

@@ -106,6 +106,7 @@ function readReads(segment: Segment, slotNumber: number): ModeStatistics {
   }
   const waitUs = (words.load(at + shares.waitUsHigh.at) >>> 0) * 2 ** 32 + (words.load(at + shares.waitUsLow.at) >>> 0);
   return {
+    ...none,
     totalAcquisitions,
     contendedAcquisitions: words.load(at + shares.contended.at),
     totalTimeouts: words.load(at + shares.timeouts.at),

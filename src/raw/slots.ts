@@ -50,7 +50,8 @@ function recoverOwner(segment: Segment, slotAddress: number, dead: number, nowMs
     words.store(slotAddress + deathThread.at, words.load(agentAt(segment, dead) + CLAIM) & THREAD);
     words.storeNumber(slotAddress + deathAt.at, nowMs);
   }
-  return rwlock.isRwlock(words, slotAddress) ? rwlock.recover(segment, slotAddress, dead) : mutex.recover(segment, slotAddress, dead);
+  if (rwlock.isRwlock(words, slotAddress)) return rwlock.recover(segment, slotAddress, dead);
+  return mutex.recover(segment, slotAddress, dead);
 }
 
 /** Nobody acquires any more, and every wait ends. The words of all kinds have the same bits for that. */

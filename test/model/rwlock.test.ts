@@ -5,7 +5,7 @@ import * as queue from '../../src/raw/queue.js';
 import * as raw from '../../src/raw/rwlock.js';
 import * as slots from '../../src/raw/slots.js';
 import { type Mutation, mutate } from '../harness/mutants.js';
-import { type Costly, testMutants, testRows } from './bounds.js';
+import { type Costly, testMerging, testMutants, testRows } from './bounds.js';
 import { type Modules, type Plan, rwlockScenario, type RwlockRow } from './rwlock-cast.js';
 
 const production: Modules = { raw, codes, queue, park, slots };
@@ -97,6 +97,17 @@ describe('every schedule', () => {
   testRows(rows, (row) => rwlockScenario(production, { ...row, reduction: 'merged' }));
 });
 
+describe('merging local states leaves the ends as they are', () => {
+  const merging: readonly RwlockRow[] = [
+    { name: '1 reader, 1 writer, a death', agents: [read, write], deaths: 1 },
+    { name: '1 reader, 1 writer, a time-out', agents: [limited(read), write] },
+    { name: 'two upgrades, a death', agents: [upgrade, upgrade], deaths: 1 },
+    { name: 'a downgrade beside a writer', agents: [downgrade, write] },
+    { name: 'flows', agents: [readFlow, writeFlow] },
+  ];
+  testMerging(merging, (row, reduction) => rwlockScenario(production, { ...row, reduction }));
+});
+
 const ordered: RwlockRow = { name: 'in order', agents: [write, read, write], checks: 'order' };
 
 describe('whoever is blocked comes before those who come later', () => {
@@ -186,7 +197,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: RwlockRow })[] = [
     replace: 'ticket, 0);\n    if (result !== BUSY) return result;\n    const blocker',
     caughtBy: { name: '3 writers, after others have given up', agents: [write, write, write], begins: 'with WAITERS' },
   },
-  { name: 'recovery takes an rwlock for a mutex', file: SLOTS, find: 'rwlock.isRwlock(words, slotAddress) ? rwlock : mutex', replace: 'mutex', caughtBy: deadly },
+  { name: 'recovery takes an rwlock for a mutex', file: SLOTS, find: 'rwlock.isRwlock(segment.words, slotAddress) ? rwlock.recover(segment, slotAddress, dead) : mutex.recover', replace: 'mutex.recover', caughtBy: deadly },
   { name: 'recovery leaves the flows', file: SLOTS, find: '  if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);\n', replace: '', caughtBy: { ...flows, name: 'flows, a death', deaths: 1 } },
   { name: 'nobody rings when the turn comes', file: QUEUE, find: 'unpark(segment, writer);\n  wakeFlows(segment, slotAddress);', replace: 'unpark(segment, writer);', caughtBy: flows },
 ];
