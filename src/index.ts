@@ -2,6 +2,8 @@ export { isLockError, LockError, type LockErrorCode, type LockReport } from './c
 export type { AcquireAsyncOptions, AcquireOptions, CancelSource, Guard, Lock, LockKind, LockMode, OwnerDeath } from './contract/lock.js';
 export type { CancelToken } from './locks/cancel-token.js';
 export type { Condition, ConditionOptions } from './locks/condition.js';
+export type { Event, EventOptions } from './locks/event.js';
+export type { Latch, LatchOptions } from './locks/latch.js';
 export { acquireAll, acquireAllAsync, type GuardSet, type GuardsOf, lockAll, lockAllAsync } from './locks/lock-all.js';
 export type { Mutex, MutexGuard } from './locks/mutex.js';
 export type { Once } from './locks/once.js';

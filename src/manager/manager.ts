@@ -1,12 +1,15 @@
 import { header } from '../../native-layout/index.js';
 import { Agent } from '../agent/agent.js';
-import { allocate, identityOf, isSharedMemory, isStart, layoutOfThread, managersOfThread, type SharedMemory, wordsOf } from '../agent/memory.js';
+import { allocate, identityOf, isSharedMemory, isStart, managersOfThread, type SharedMemory, wordsOf } from '../agent/memory.js';
 import { LockError } from '../contract/errors.js';
 import type { CancelSource } from '../contract/lock.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
 import { Condition, type ConditionOptions, ConditionProtocol, slotOfMutex } from '../locks/condition.js';
+import { Event, type EventOptions } from '../locks/event.js';
 import { FlowQueue } from '../locks/flows.js';
+import { GateProtocol } from '../locks/gate-protocol.js';
+import { Latch, type LatchOptions, readLatchOptions } from '../locks/latch.js';
 import { Mutex, type Repair } from '../locks/mutex.js';
 import { mutexProtocol } from '../locks/mutex-protocol.js';
 import { Once } from '../locks/once.js';
@@ -17,13 +20,14 @@ import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
 import { closeSlot } from '../raw/slots.js';
-import type { MutexKind, SlotKind } from '../registry/kinds.js';
+import type { EventKind, LatchKind, MutexKind, SlotKind } from '../registry/kinds.js';
 import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
-import { checkHeader, compareLayout, isClosed, type LayoutMismatch, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
+import { readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
-import { Handles } from './handles.js';
+import { type Detachable, Handles } from './handles.js';
 import type { ManagerOptions, MutexOptions, OnceOptions } from './options.js';
+import { checkCopies, checkSegment } from './same-version.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
 
 /** What another thread needs to attach: send it in `workerData` or a message. */
@@ -210,6 +214,29 @@ export class LockManager implements AsyncDisposable {
     });
   }
 
+  /**
+   * The event of that name, made reset if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another `autoReset`; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  event(name: string, options?: EventOptions): Event {
+    this.#checkOpen(name);
+    const { autoReset: wanted, timeoutMs } = optionsOf(options, 'options');
+    const autoReset = flagOf(wanted, 'autoReset');
+    return this.#openGate(name, { kind: 'event', autoReset }, timeoutMs, (site) => new Event(site, this.#flowsOf(site), { autoReset }));
+  }
+
+  /**
+   * The latch of that name, made with that count if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another count; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  latch(name: string, options: LatchOptions): Latch {
+    this.#checkOpen(name);
+    const { count, timeoutMs } = readLatchOptions(name, options);
+    return this.#openGate(name, { kind: 'latch', count }, timeoutMs, (site) => new Latch(site, this.#flowsOf(site)));
+  }
+
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
   cancelToken(source?: CancelSource): CancelToken {
     return new CancelToken(this.#agent.segment, source);
@@ -274,6 +301,13 @@ export class LockManager implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #openGate<L extends Detachable>(name: string, kind: EventKind | LatchKind, timeoutMs: unknown, make: (site: Site) => L): L {
+    const defaultMs = timeoutOf(timeoutMs, this.#options.sharedMs);
+    return this.#handles.get(name, kind, defaultMs, () =>
+      make(this.#siteOf(name, kind, { mode: 'shared', protocol: new GateProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: false })),
+    );
   }
 
   #makeMutex(name: string, kind: MutexKind, timeoutMs: number, repair: Repair | undefined): Mutex {
@@ -342,17 +376,6 @@ function nameKey(name: string): string {
   return `holdfast:${name}`;
 }
 
-/** Another copy of this package may be in this thread already, and share its managers, if it is of the same layout. */
-function checkCopies(): void {
-  const mismatch = compareLayout(layoutOfThread);
-  if (mismatch !== undefined) throw twoVersions('another copy in this thread', mismatch);
-}
-
-function twoVersions(what: string, { found, own }: LayoutMismatch): LockError {
-  const hint = 'have the process load one version of holdfast: npm ls holdfast';
-  return new LockError('ERR_LOCK_LAYOUT', `${what} is of another version of holdfast: its layout is ${found}, this one's ${own}\n  hint: ${hint}`, { found, own, hint });
-}
-
 function checkNameType(name: unknown): void {
   if (typeof name !== 'string' || name === '') throw new TypeError(`the name of a manager must be a string that is not empty, not ${JSON.stringify(name)}`);
 }
@@ -365,11 +388,4 @@ function isNameTaken(name: string): boolean {
 function checkName(name: string): void {
   checkNameType(name);
   if (isNameTaken(name)) throw new TypeError(`a manager "${name}" exists already: getLockManager("${name}") gives it, close() ends it`);
-}
-
-function checkSegment(words: SharedWords, start: number): void {
-  const refused = checkHeader(words, start);
-  if (refused === 'no segment') throw new LockError('ERR_LOCK_LAYOUT', 'the shared memory holds no manager of holdfast there', { found: 'no segment' });
-  if (refused !== undefined) throw twoVersions('the manager', refused);
-  if (isClosed({ words, header: start })) throw new LockError('ERR_LOCK_CLOSED', 'the manager was closed before this thread attached');
 }
