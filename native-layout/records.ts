@@ -86,7 +86,7 @@ export const agent = record({
       writers: 'the agent itself; the recoverer of a dead agent; who signals sets `signalled`, by compare-exchange',
       bits: {
         slot: { bit: 0, width: 30, means: 'number of the slot + 1', staleness: 'may name a slot that its thread has stopped waiting for, if the wait was ended from outside' },
-        signalled: { bit: 30, width: 1, means: 'of a condition or an event: the wait is over, its thread need only look', staleness: 'never stale: whoever gives up clears the row by compare-exchange, and so finds it' },
+        signalled: { bit: 30, width: 1, means: 'of a condition or an event that resets itself: the wait is over, its thread need only look', staleness: 'never stale: whoever gives up clears the row by compare-exchange, and so finds it' },
       },
     },
     ticket: { at: 68, type: 'i32', means: `wait row: place in the queue of that slot; ${NOBODY_TICKET}`, writers: 'the agent itself, before `wants`' },
@@ -137,8 +137,8 @@ export const cell = record({
       at: 4,
       type: 'i32',
       means:
-        'of a condition: in the low 16 bits, how many flows of this agent wait and are not signalled; in the high ones, how many signals none of them has taken yet; never stale. Of a semaphore: the permits that this agent holds, the only truth about them. Of an rwlock: bit 0 is set while this agent reads or is about to look whether it may, never clear while it reads; the other bits are the number of its shared acquisitions that have ended, which wraps, and stays when the record passes to another agent',
-      writers: 'the agent itself: of a semaphore, more only in the section of the slot, fewer at any time; the recoverer of a dead agent (of a semaphore and a condition → 0, of an rwlock: ends the acquisition); of a condition, also who signals, by compare-exchange and atomic add',
+        'of a condition or an event that resets itself: in the low 16 bits, how many flows of this agent wait and are not signalled; in the high ones, how many signals none of them has taken yet; never stale. Of a semaphore: the permits that this agent holds, the only truth about them. Of an rwlock: bit 0 is set while this agent reads or is about to look whether it may, never clear while it reads; the other bits are the number of its shared acquisitions that have ended, which wraps, and stays when the record passes to another agent',
+      writers: 'the agent itself: of a semaphore, more only in the section of the slot, fewer at any time; the recoverer of a dead agent (of an rwlock: ends the acquisition; else → 0); of a condition or an event, also who signals, by compare-exchange and atomic add',
     },
   },
 });
@@ -185,7 +185,13 @@ export const slot = record({
     done: { at: 40, type: 'i32', means: 'of a once: 1 as soon as its function has returned', writers: 'the owner' },
     late: { at: 44, type: 'i32', means: 'of a semaphore: flows with older tickets than this one have let their turn pass and hold nobody back; after half a round of tickets it may speak of newer ones, which then hold nobody back either', writers: 'the one in the section' },
     readWraps: { at: 48, type: 'i32', means: 'of an rwlock: how often the count in a `cell.hold` has wrapped', writers: 'the agent of that cell or its recoverer, by atomic add' },
-    reserved0: { at: 52, type: 'bytes', length: 12, means: 'unused', writers: 'nobody' },
+    tally: {
+      at: 52,
+      type: 'i32',
+      means: 'of an event: bit 0, it is set; of one that does not reset itself, above it how often it has become set, which wraps. Of a latch: how much has been counted down. Never stale',
+      writers: 'everybody, by compare-exchange',
+    },
+    reserved0: { at: 56, type: 'bytes', length: 8, means: 'unused', writers: 'nobody' },
     holdSamples: { at: 64, type: 'i32', means: 'of a mutex: holds that began with a sleep and were released', writers: 'the owner, before it releases' },
     deadlocks: { at: 68, type: 'i32', means: 'acquisitions refused because the wait would have closed a cycle', writers: 'waiters, by atomic add' },
     waitMsSum: { at: 72, type: 'f64', means: 'time that acquisitions slept, ms', writers: 'the owner' },
@@ -215,11 +221,11 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock, 5 condition', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock, 5 condition, 6 event, 7 latch', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
-        parameter: { bit: 12, width: 20, means: 'permits of a semaphore; slot number of the mutex of a condition', staleness: 'never stale' },
+        parameter: { bit: 12, width: 20, means: 'permits of a semaphore; slot number of the mutex of a condition; of an event, whether it resets itself; count of a latch', staleness: 'never stale' },
       },
     },
     nameLength: { at: 188, type: 'i32', means: 'bytes of the name', writers: 'claimant' },
@@ -301,9 +307,12 @@ export const EXCLUSIVE = 2;
 
 export const SIGNALLED = mask(agent.fields.wants.bits.signalled);
 
-/** Of `cell.hold` of a condition: the flows that wait, and one signal. */
+/** Of `slot.tally` of an event. */
+export const SET = 1;
+
+/** Of `cell.hold` of a condition or an event that resets itself: the flows that wait, and one signal. */
 export const WAITING_FLOWS = 0xffff;
 export const ONE_SIGNAL = 0x10000;
 
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4, condition: 5 } as const;
+export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4, condition: 5, event: 6, latch: 7 } as const;

@@ -3,6 +3,8 @@ export type { AcquireAsyncOptions, AcquireOptions, CancelSource, Guard, Lock, Lo
 export type { CancelToken } from './locks/cancel-token.js';
 export type { Condition, ConditionOptions } from './locks/condition.js';
 export type { Deadlock } from './locks/deadlock.js';
+export type { Event, EventOptions } from './locks/event.js';
+export type { Latch, LatchOptions } from './locks/latch.js';
 export { acquireAll, acquireAllAsync, type GuardSet, type GuardsOf, lockAll, lockAllAsync } from './locks/lock-all.js';
 export type { Mutex, MutexGuard } from './locks/mutex.js';
 export type { Once } from './locks/once.js';

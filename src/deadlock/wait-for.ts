@@ -8,7 +8,7 @@
  *
  * A wait that was granted but still shows is told by the lock: it names the waiter as its owner, or is handed over.
  */
-import { agent, CLOSED, DRAINING, HANDED, OWNER, SHARED, UPGRADABLE } from '../../native-layout/index.js';
+import { agent, CLOSED, DRAINING, HANDED, OWNER, SHARED, SIGNALLED, UPGRADABLE } from '../../native-layout/index.js';
 import { enterDetector, leaveDetector } from '../raw/detector.js';
 import { amountOf, clearRow, highestAgent, isBlocked, isBlockedOn, ticketOf } from '../raw/queue.js';
 import { isReading, isRwlock } from '../raw/rwlock.js';
@@ -60,7 +60,9 @@ export function findCycles(segment: Segment): Edge[][] {
 /** Whether the one holder of what an agent waits for is not blocked: what is so nearly always, told by few words. */
 function holderRuns(segment: Segment, id: number): boolean {
   const { words } = segment;
-  const at = slotAt(segment, words.load(agentAt(segment, id) + WANTS) - 1);
+  const wants = words.load(agentAt(segment, id) + WANTS);
+  if (wants & SIGNALLED) return true;
+  const at = slotAt(segment, wants - 1);
   if (isSemaphore(words, at) || isRwlock(words, at)) return false;
   const owner = words.load(at) & OWNER;
   return owner === 0 || !isBlocked(segment, owner);
@@ -81,7 +83,7 @@ function collect(segment: Segment, start: number): Collection | undefined {
   const wanted = new Map<number, number>();
   const cycle = cycleThrough(start, (id) => {
     const wants = segment.words.load(agentAt(segment, id) + WANTS);
-    if (wants === 0) return undefined;
+    if (wants === 0 || wants & SIGNALLED) return undefined;
     const wait = waitFor(segment, id, wants - 1);
     if (wait === undefined) return undefined;
     evidence.push(id, wants, ticketOf(segment, id), wait.needed, ...wait.holders, ...wait.shares);

@@ -3,7 +3,6 @@ import { now } from '../contract/clock.js';
 import { isLockError } from '../contract/errors.js';
 import type { AcquireAsyncOptions, AcquireOptions } from '../contract/lock.js';
 import * as raw from '../raw/mutex.js';
-import { clearCell } from '../raw/queue.js';
 import * as signals from '../raw/signal.js';
 import { refuseThenable } from './body.js';
 import { CancelInterrupt } from './cancel-token.js';
@@ -11,15 +10,12 @@ import { refuse, refuseCancelled } from './contended.js';
 import { type FlowQueue, reasonOf } from './flows.js';
 import { Mutex, MutexGuard, reholding } from './mutex.js';
 import { countOf, functionOf, optionsOf, signalOf, timeoutOf } from './options.js';
-import type { Protocol } from './protocol.js';
 import * as refusals from './refusals.js';
+import { checkRoom, SignalProtocol } from './signal-protocol.js';
 import { orderOf, type Site } from './site.js';
 import { noteSignalled } from './waits.js';
 
 type Within = (...args: never[]) => unknown;
-
-/** As many flows of one thread as a cell can count. */
-const MOST_FLOWS = 65_535;
 
 /** How a thread waits for a condition. */
 export interface ConditionOptions {
@@ -28,19 +24,9 @@ export interface ConditionOptions {
 }
 
 /** @internal What `FlowQueue` does with a condition; threads that block wait by `waitReleasing`. */
-export class ConditionProtocol implements Protocol {
-  #suspect = 1;
-
+export class ConditionProtocol extends SignalProtocol {
   attempt({ words, slot }: Site): number {
     return words.load(slot) & CLOSED ? raw.SHUT : raw.BUSY;
-  }
-
-  attemptAtOnce(site: Site): number {
-    return this.attempt(site);
-  }
-
-  attemptSpinning(site: Site): number {
-    return this.attempt(site);
   }
 
   acquireQueued(site: Site): number {
@@ -51,33 +37,12 @@ export class ConditionProtocol implements Protocol {
     return signals.takeForFlow(segment, slot, self);
   }
 
-  withdrawFlows({ segment, slot, self }: Site): void {
-    clearCell(segment, slot, self);
-  }
-
-  passOn(): void {
-    // A signal is for one flow, and who takes it leaves nothing to others.
-  }
-
   joinFlow({ segment, slot, self }: Site): void {
     signals.joinFlow(segment, slot, self);
   }
 
   leaveFlow({ segment, slot, self }: Site): boolean {
     return signals.leaveFlow(segment, slot, self);
-  }
-
-  countFlow(): void {
-    // What it waited for is no hold.
-  }
-
-  noteWait(site: Site, waitedMs: number, nowMs: number): void {
-    noteSignalled(site, waitedMs, nowMs);
-  }
-
-  patrol({ segment, self }: Site): void {
-    this.#suspect = signals.nextSuspect(segment, this.#suspect);
-    if (this.#suspect !== self) segment.patrol(this.#suspect);
   }
 }
 
@@ -272,7 +237,7 @@ export class Condition {
   }
 
   async #suspend(guard: MutexGuard, limitMs: number, signal: AbortSignal | undefined, within: Within): Promise<void> {
-    if (this.#flows.size >= MOST_FLOWS) throw new RangeError(`"${this.name}": ${MOST_FLOWS} asynchronous waits of this thread have not ended; there is no room for another`);
+    checkRoom(this.#flows, this.name);
     // It is published when this returns, and only then the mutex may be released.
     const waiting = this.#flows.acquire(limitMs, signal, 0, within);
     guard.release();

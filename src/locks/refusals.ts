@@ -22,7 +22,7 @@ export interface Refused {
 const MOST_NAMED = 3;
 
 /** What has not come about when a wait for such a slot ends, where nobody holds it. */
-const notDone: Readonly<Record<string, string>> = { condition: 'not notified' };
+const notDone: Readonly<Record<string, string>> = { condition: 'not notified', event: 'not set', latch: 'not open' };
 
 type Within = (...args: never[]) => unknown;
 
@@ -103,6 +103,12 @@ export function notHeld(lock: Refused, action: string, why: string, within: With
   return new LockError('ERR_LOCK_NOT_HELD', compose(lines), { ...reportOf(lock), state, holders, ...(permits && { permits }) }, within);
 }
 
+export function overCounted(lock: Refused, amount: number, within: Within): LockError {
+  const { left } = readStatus(lock.segment, lock.slotNumber);
+  const line = `${title(lock)}: ${amount} not counted down: only ${left} are left`;
+  return new LockError('ERR_LOCK_OVER_RELEASE', compose([line]), { ...reportOf(lock), amount, left }, within);
+}
+
 /** By a condition, whose wait would not release the mutex. */
 export function heldTwice(lock: Refused, mutex: Refused, within: Within): LockError {
   const hint = 'release what the same thread has acquired before; wait where it holds once';
@@ -151,7 +157,8 @@ export function compose([first, ...details]: string[], hint?: string): string {
   return [first, ...details.map((line) => `    ${line}`), ...(hint === undefined ? [] : [`  hint: ${hint}`])].join('\n');
 }
 
-function holderLines({ kind }: Pick<Refused, 'kind'>, { state, holders, permits }: SlotStatus): string[] {
+function holderLines({ kind }: Pick<Refused, 'kind'>, { state, holders, permits, left }: SlotStatus): string[] {
+  if (left !== undefined) return [`count    ${left} still to be counted down`];
   if (kind in notDone) return [];
   const [holder] = holders;
   if (permits !== undefined) {

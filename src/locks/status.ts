@@ -3,9 +3,11 @@ import { agent, CLOSED, DIED, DRAINING, HANDED, header, OWNER, SHARED, slot, UPG
 import { now } from '../contract/clock.js';
 import type { LockMode } from '../contract/lock.js';
 import { threadOf } from '../raw/agents.js';
+import { isGate, isLatch, isSet, leftOf } from '../raw/gate.js';
 import { amountOf, isBlockedOn } from '../raw/queue.js';
 import { isReading, isRwlock } from '../raw/rwlock.js';
 import { heldBy, isSemaphore, permitsOf } from '../raw/semaphore.js';
+import { isCondition } from '../raw/signal.js';
 import { agentAt, type Segment, slotAt } from '../shm/segment.js';
 
 const row = agent.fields;
@@ -47,6 +49,10 @@ export interface SlotStatus {
   readonly waiters: readonly WaiterStatus[];
   /** Of a semaphore: permits in all, and those that nobody holds. */
   readonly permits?: { readonly total: number; readonly available: number };
+  /** Of a latch: what is still to be counted down. */
+  readonly left?: number;
+  /** Of an event. */
+  readonly isSet?: boolean;
 }
 
 /** Reads a slot. What moves while it is read may be torn; a holder that changed meanwhile is left out. */
@@ -57,6 +63,12 @@ export function readStatus(segment: Segment, slotNumber: number): SlotStatus {
   const token = words.loadNumber(at + word.token.at);
   const waiters = readWaiters(segment, at);
   if (isSemaphore(words, at)) return readPermits(segment, at, value, waiters);
+  if (isGate(words, at)) {
+    const facts = isLatch(words, at) ? { left: leftOf(segment, at) } : { isSet: isSet(segment, at) };
+    return { state: value & CLOSED ? 'closed' : 'free', holders: [], waiters: waiters.map(toStatus), ...facts };
+  }
+  // Of a condition nobody is the owner but for a moment, to count.
+  if (isCondition(words, at)) return { state: value & CLOSED ? 'closed' : 'free', holders: [], waiters: waiters.map(toStatus) };
   const owner = value & OWNER;
   const state = value & CLOSED ? 'closed' : value & DIED ? 'inconsistent' : value & HANDED ? 'handed' : owner === 0 ? 'free' : 'held';
   if (isRwlock(words, at) && (owner === 0 || value & (DRAINING | UPGRADABLE))) return readReaders(segment, at, value, waiters);

@@ -8,7 +8,10 @@ import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
 import { CancelToken } from '../locks/cancel-token.js';
 import { Condition, type ConditionOptions, ConditionProtocol, slotOfMutex } from '../locks/condition.js';
 import { type Deadlock, readCycle } from '../locks/deadlock.js';
+import { Event, type EventOptions } from '../locks/event.js';
 import { FlowQueue } from '../locks/flows.js';
+import { GateProtocol } from '../locks/gate-protocol.js';
+import { Latch, type LatchOptions, readLatchOptions } from '../locks/latch.js';
 import { Mutex, type Repair } from '../locks/mutex.js';
 import { mutexProtocol } from '../locks/mutex-protocol.js';
 import { Once } from '../locks/once.js';
@@ -21,12 +24,12 @@ import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
 import { closeSlot } from '../raw/slots.js';
-import type { MutexKind, SlotKind } from '../registry/kinds.js';
+import type { EventKind, LatchKind, MutexKind, SlotKind } from '../registry/kinds.js';
 import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
 import { deadlockPolicies, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
-import { Handles } from './handles.js';
+import { type Detachable, Handles } from './handles.js';
 import type { ManagerOptions, MutexOptions, OnceOptions } from './options.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
 import { checkCopies, checkSegment } from './versions.js';
@@ -251,6 +254,29 @@ export class LockManager implements AsyncDisposable {
     });
   }
 
+  /**
+   * The event of that name, made reset if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another `autoReset`; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  event(name: string, options?: EventOptions): Event {
+    this.#checkOpen(name);
+    const { autoReset: wanted, timeoutMs } = optionsOf(options, 'options');
+    const autoReset = flagOf(wanted, 'autoReset');
+    return this.#openGate(name, { kind: 'event', autoReset }, timeoutMs, (site) => new Event(site, this.#flowsOf(site), { autoReset }));
+  }
+
+  /**
+   * The latch of that name, made with that count if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another count; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  latch(name: string, options: LatchOptions): Latch {
+    this.#checkOpen(name);
+    const { count, timeoutMs } = readLatchOptions(name, options);
+    return this.#openGate(name, { kind: 'latch', count }, timeoutMs, (site) => new Latch(site, this.#flowsOf(site)));
+  }
+
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
   cancelToken(source?: CancelSource): CancelToken {
     return new CancelToken(this.#agent.segment, source);
@@ -324,6 +350,13 @@ export class LockManager implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #openGate<L extends Detachable>(name: string, kind: EventKind | LatchKind, timeoutMs: unknown, make: (site: Site) => L): L {
+    const defaultMs = timeoutOf(timeoutMs, this.#options.sharedMs);
+    return this.#handles.get(name, kind, defaultMs, () =>
+      make(this.#siteOf(name, kind, { mode: 'shared', protocol: new GateProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: false })),
+    );
   }
 
   #makeMutex(name: string, kind: MutexKind, timeoutMs: number, repair: Repair | undefined): Mutex {

@@ -21,8 +21,7 @@ import { resetSleep, ring, unpark } from '../park/park.js';
 import { agentAt, raise, type Segment, slotAt } from '../shm/segment.js';
 import { leaveDetector } from './detector.js';
 import { recoverClaim } from './names.js';
-import { clearRow } from './queue.js';
-import { recoverSlot } from './slots.js';
+import { recoverRow, recoverSlot } from './slots.js';
 
 const CLAIM = agent.fields.claim.at;
 const DEAD = mask(agent.fields.claim.bits.dead);
@@ -146,7 +145,7 @@ function recoverAgent(segment: Segment, dead: number, nowMs: number): void {
 /** Repairs first, then wakes everybody: what the dead one had swallowed or owed can not be told apart from nothing. */
 function repairAfter(segment: Segment, dead: number, nowMs: number): void {
   const { words } = segment;
-  clearRow(segment, dead);
+  recoverRow(segment, dead);
   leaveDetector(segment, dead);
   const slots = words.load(segment.header + SLOT_HIGH);
   for (let number = 0; number < slots; number++) {

@@ -1,5 +1,6 @@
 /**
- * Waiting for a signal, and signalling so many of those who wait. What a condition is made of.
+ * Waiting for a signal, and signalling so many of those who wait. What a condition is made of, and an event that resets itself; and how
+ * all wait that wait for something that no lock word says.
  *
  * Word. `agent.wants` of a thread that waits: the slot, SIGNALLED. `cell.hold` of an agent whose flows wait: how many of them are not
  * signalled, and how many signals none of them has taken yet. `slot.word`: CLOSED.
@@ -10,7 +11,7 @@
  *   #1 → #2 `publishRow` of queue.ts. #2 → #3 `markRow`, by one who signals. #3 → #1, #2 → #1 `withdraw`, by the one who waits; `clearRow` by its
  *   recoverer.
  *   #4: one more waits: `joinFlow`; one of them is signalled: `markFlow`; a signal is taken: `takeForFlow`; one gives up: `leaveFlow`; none, no
- *   signals: `recoverCondition`, of a dead agent.
+ *   signals: `recoverCondition`, of a dead agent; `recoverSignals`.
  *
  * Invariants. INV-verdict: whether a waiter was signalled or gave up is decided by one compare-exchange, so no signal goes to one
  * who has given up. INV-count: `signal` ends as many waits as it says, those of the oldest tickets first; the flows of one agent stand
@@ -25,7 +26,7 @@
  */
 import { agent, cell, CLOSED, mask, ONE_SIGNAL, primitives, SIGNALLED, slot, WAITING_FLOWS } from '../../native-layout/index.js';
 import { park, ring, unpark, wakesOf } from '../park/park.js';
-import { agentAt, cellAt, slotNumber, type Segment } from '../shm/segment.js';
+import { agentAt, cellAt, type Segment, slotAt, slotNumber } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { BUSY, type Interrupt, INTERRUPTED, release, SHUT, TIMED_OUT, tryRelease } from './mutex.js';
 import { clearRow, highestAgent, isBlockedOn, isOlder, nextTicket, publishRow, ticketOf, ticketOfFlows } from './queue.js';
@@ -37,6 +38,14 @@ const PRIMITIVE = mask(slot.fields.kind.bits.primitive);
 
 /** The outcome of a wait that was ended as it should be. */
 export const DONE = 1;
+/** It found what it waited for, and was signalled as well. */
+export const TWICE = 2;
+
+/** Looks whether what is waited for has come; BUSY if not. */
+export type Look = (segment: Segment, slotAddress: number, wish: number) => number;
+
+/** Of a condition: only a signal ends the wait. */
+const nothing: Look = () => BUSY;
 
 /** Whether a slot is a condition. */
 export function isCondition(words: SharedWords, slotAddress: number): boolean {
@@ -58,18 +67,29 @@ export function waitReleasing(
 ): number {
   publishRow(segment, slotAddress, self, sinceMs);
   if (!tryRelease(segment.words, mutexAddress, self)) release(segment, mutexAddress, self);
-  return waitQueued(segment, slotAddress, self, deadline, interrupt);
+  return waitQueued(segment, slotAddress, self, nothing, 0, deadline, interrupt);
 }
 
-/** #2 → #1, #3 → #1: sleeps until the row, which is published, is signalled, or something else ends the wait. */
-function waitQueued(segment: Segment, slotAddress: number, self: number, deadline: number, interrupt: Interrupt | undefined): number {
+/**
+ * #2 → #1, #3 → #1: sleeps until the row, which is published, is signalled, or `look` finds what is waited for, or something else ends the
+ * wait. What `look` has found, DONE, TWICE, TIMED_OUT, INTERRUPTED or SHUT.
+ */
+export function waitQueued(
+  segment: Segment,
+  slotAddress: number,
+  self: number,
+  look: Look,
+  wish: number,
+  deadline: number,
+  interrupt: Interrupt | undefined,
+): number {
   const { words } = segment;
   let expired = false;
   let suspect = self;
   for (;;) {
     const seen = wakesOf(segment, self);
-    let result = BUSY;
-    if (isBlockedOn(segment, slotAddress, self)) {
+    let result = look(segment, slotAddress, wish);
+    if (result === BUSY && isBlockedOn(segment, slotAddress, self)) {
       if (words.load(slotAddress) & CLOSED) result = SHUT;
       else if (expired) result = TIMED_OUT;
       else if (interrupt?.requested()) result = INTERRUPTED;
@@ -79,7 +99,8 @@ function waitQueued(segment: Segment, slotAddress: number, self: number, deadlin
         continue;
       }
     }
-    return withdraw(segment, slotAddress, self) ? result : DONE;
+    if (withdraw(segment, slotAddress, self)) return result;
+    return result === DONE ? TWICE : DONE;
   }
 }
 
@@ -94,6 +115,11 @@ function withdraw(segment: Segment, slotAddress: number, self: number): boolean 
 /** The next agent after `last` to see whether it lives: any may be the one who was to signal. 0 = none. */
 export function nextSuspect(segment: Segment, last: number): number {
   return segment.patrolMs === Infinity ? 0 : (last % highestAgent(segment)) + 1;
+}
+
+/** Whether anybody waits who is not signalled. */
+export function isUnsignalled(segment: Segment, slotAddress: number): boolean {
+  return firstWaiting(segment, slotAddress, nextTicket(segment, slotAddress)) !== 0;
 }
 
 /** Ends so many waits that have begun, the oldest first. How many there were to end. */
@@ -201,4 +227,37 @@ export function recoverCondition(segment: Segment, slotAddress: number, dead: nu
   // Read first: most cells have never been touched, and need not become resident.
   if (segment.words.load(at) !== 0) segment.words.store(at, 0);
   signalAll(segment, slotAddress);
+}
+
+/**
+ * After the death of an agent: nobody waits for it any more. How many signals it had that it did not take; `forget` afterwards, when they are
+ * passed on, so that they are found again if this recoverer dies.
+ */
+export function recoverSignals(segment: Segment, slotAddress: number, dead: number): number {
+  const { words } = segment;
+  const at = holdAt(segment, slotAddress, dead);
+  for (;;) {
+    const hold = words.load(at);
+    const waiting = hold & WAITING_FLOWS;
+    if (waiting === 0 || words.compareExchange(at, hold, hold - waiting) === hold) return (hold - waiting) / ONE_SIGNAL;
+  }
+}
+
+/** Ends what `recoverSignals` began. */
+export function forgetSignals(segment: Segment, slotAddress: number, dead: number): void {
+  segment.words.store(holdAt(segment, slotAddress, dead), 0);
+}
+
+/**
+ * After the death of an agent: its thread is signalled no more. The address of the slot whose signal it did not take, or 0; the row is to be
+ * cleared when that is passed on.
+ */
+export function withdrawDead(segment: Segment, dead: number): number {
+  const { words } = segment;
+  const at = agentAt(segment, dead) + WANTS;
+  for (;;) {
+    const row = words.load(at);
+    if (row & SIGNALLED) return slotAt(segment, (row & ~SIGNALLED) - 1);
+    if (words.compareExchange(at, row, 0) === row) return 0;
+  }
 }

@@ -10,29 +10,39 @@
  * Invariants. INV-again: each step may run again, by this recoverer or by one that takes over from it. INV-told: who died is written
  * before the word says that somebody did.
  *
- * Order. Caller: clear the row of the dead one, recover all slots, wake everybody.
+ * Order. Caller: recover the row of the dead one, recover all slots, wake everybody.
  */
 import { agent, DRAINING, mask, OWNER, slot, UPGRADABLE } from '../../native-layout/index.js';
 import { agentAt, type Segment } from '../shm/segment.js';
 import * as mutex from './mutex.js';
-import { clearCell, hasFlows } from './queue.js';
+import * as gate from './gate.js';
+import { clearCell, clearRow, hasFlows } from './queue.js';
 import * as rwlock from './rwlock.js';
 import * as semaphore from './semaphore.js';
-import { isCondition, recoverCondition } from './signal.js';
+import { isCondition, recoverCondition, withdrawDead } from './signal.js';
 
 const { ownerDeaths, deathThread, deathAt } = slot.fields;
 const CLAIM = agent.fields.claim.at;
 const THREAD = mask(agent.fields.claim.bits.thread);
+
+/** Clears the row of a dead agent. A signal that it had and did not take goes to another. */
+export function recoverRow(segment: Segment, dead: number): void {
+  const signalled = withdrawDead(segment, dead);
+  if (signalled !== 0) gate.passSignalOn(segment, signalled);
+  clearRow(segment, dead);
+}
 
 /** Takes back what a dead agent held of the slot and withdraws its flows. Whether it died as the owner. */
 export function recoverSlot(segment: Segment, slotAddress: number, dead: number, nowMs: number): boolean {
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
-  if (isCondition(words, slotAddress)) {
+  const condition = isCondition(words, slotAddress);
+  if (condition || gate.isGate(words, slotAddress)) {
     // In whose section there is nothing but statistics, so nobody is told.
     semaphore.leaveFor(words, slotAddress, dead);
-    recoverCondition(segment, slotAddress, dead);
+    if (condition) recoverCondition(segment, slotAddress, dead);
+    else gate.recover(segment, slotAddress, dead);
     return false;
   }
   const held = semaphore.isSemaphore(words, slotAddress) ? semaphore.recover(segment, slotAddress, dead) : recoverOwner(segment, slotAddress, dead, nowMs);

@@ -31,8 +31,18 @@ export interface ConditionKind {
   readonly mutex: number;
 }
 
+export interface EventKind {
+  readonly kind: 'event';
+  readonly autoReset: boolean;
+}
+
+export interface LatchKind {
+  readonly kind: 'latch';
+  readonly count: number;
+}
+
 /** Whoever opens a name must say the same. */
-export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind | ConditionKind;
+export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind | ConditionKind | EventKind | LatchKind;
 
 /** The parameters of a kind in its word, without the primitive, and back. */
 interface Codec<Kind extends SlotKind> {
@@ -59,6 +69,14 @@ const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind
   condition: {
     encode: ({ mutex }) => mutex << bits.parameter.bit,
     decode: (word) => ({ kind: 'condition', mutex: word >>> bits.parameter.bit }),
+  },
+  event: {
+    encode: ({ autoReset }) => (autoReset ? 1 : 0) << bits.parameter.bit,
+    decode: (word) => ({ kind: 'event', autoReset: word >>> bits.parameter.bit !== 0 }),
+  },
+  latch: {
+    encode: ({ count }) => count << bits.parameter.bit,
+    decode: (word) => ({ kind: 'latch', count: word >>> bits.parameter.bit }),
   },
   rwlock: {
     encode: ({ ownerDeath }) => (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0),

@@ -40,6 +40,14 @@ export interface Operations {
    * often there was none to take or no room, though that was waited for.
    */
   passItems(condition: string, lock: string, buffer: Int32Array, way: 'put' | 'take', rounds: number): void;
+  /** Opens a latch, if there is a count, or an event. */
+  openGate(gate: string, options: { readonly autoReset?: boolean; readonly count?: number }): void;
+  /** Waits for it, and then appends `entry` to `log`. */
+  passAndNote(gate: string, log: Int32Array, entry: number, options?: AcquireOptions): void;
+  /** Waits for it, with the cancel token in the `workerData` of this thread. */
+  passCancellable(gate: string): void;
+  /** Counts a latch down, that often. */
+  countDown(latch: string, times?: number): void;
   /** Opens it with a repair that appends 1 to `log`, and throws if `fails`. */
   openWithRepair(lock: string, log: Int32Array, outcome: 'succeeds' | 'fails'): void;
   openRwlock(lock: string, options: RwlockOptions): void;

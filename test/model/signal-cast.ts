@@ -142,11 +142,11 @@ function ownMutex(segment: Segment, thread: number): number {
 }
 
 /** As in src/raw/agents.ts, for the slots in use. */
-function recoverAfter({ queue, park, slots: recovery }: Modules, segment: Segment, { thread }: Exit, numbers: readonly number[]): void {
+function recoverAfter({ park, slots: recovery }: Modules, segment: Segment, { thread }: Exit, numbers: readonly number[]): void {
   // The end of the other recoverer leaves nothing to repair.
   if (thread >= segment.agentLimit) return;
   const dead = thread + 1;
-  queue.clearRow(segment, dead);
+  recovery.recoverRow(segment, dead);
   for (const number of numbers) recovery.recoverSlot(segment, slotAt(segment, number), dead, 0);
   for (let id = 1; id <= segment.agentLimit; id++) {
     if (id === dead) continue;

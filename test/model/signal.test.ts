@@ -66,7 +66,7 @@ const cancelled: SignalRow = { name: 'a waiter, cancelled', agents: [cancellable
 
 const RELEASE = '  if (!tryRelease(segment.words, mutexAddress, self)) release(segment, mutexAddress, self);\n';
 const PUBLISH = '  publishRow(segment, slotAddress, self, sinceMs);\n';
-const LOOK = '    if (isBlockedOn(segment, slotAddress, self)) {\n';
+const LOOK = '    if (result === BUSY && isBlockedOn(segment, slotAddress, self)) {\n';
 const MARK = 'if (segment.words.compareExchange(agentAt(segment, id) + WANTS, row, row | SIGNALLED) !== row) return false;\n  unpark(segment, id);';
 const WITHDRAW = 'if (segment.words.compareExchange(agentAt(segment, self) + WANTS, row, 0) === row) return true;\n  clearRow(segment, self);\n';
 const LEAVE = 'if (words.compareExchange(at, hold, waits ? hold - 1 : (hold - ONE_SIGNAL) | 0) === hold) return waits;';
@@ -82,7 +82,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: SignalRow })[] = [
   { name: 'signals by a store', find: MARK, replace: 'segment.words.store(agentAt(segment, id) + WANTS, row | SIGNALLED);\n  unpark(segment, id);', caughtBy: one },
   { name: 'gives up by a store', find: WITHDRAW, replace: 'segment.words.store(agentAt(segment, self) + WANTS, 0);\n  if (row > 0) return true;\n', caughtBy: one },
   { name: 'leaves a row that was signalled', find: WITHDRAW, replace: WITHDRAW.replace('  clearRow(segment, self);\n', ''), caughtBy: one },
-  { name: 'says that it gave up, though it was signalled', find: 'return withdraw(segment, slotAddress, self) ? result : DONE;', replace: 'withdraw(segment, slotAddress, self);\n    return result === BUSY ? DONE : result;', caughtBy: one },
+  { name: 'says that it gave up, though it was signalled', find: 'if (withdraw(segment, slotAddress, self)) return result;', replace: 'if (withdraw(segment, slotAddress, self) || result < 0) return result;', caughtBy: one },
   { name: 'who is out of time leaves its row', find: 'else if (expired) result = TIMED_OUT;', replace: 'else if (expired) return TIMED_OUT;', caughtBy: one },
   { name: 'a signal to one who has given up counts', find: 'markFlows(segment, slotAddress, -first, 1) > 0) done++;', replace: 'markFlows(segment, slotAddress, -first, 1) > 0) done++;\n    else done++;', caughtBy: two },
   { name: 'signals whoever has the lowest id', find: '      if (isOlder(ticket, oldest)) {\n', replace: '      if (first === 0) {\n', caughtBy: two },
@@ -100,7 +100,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: SignalRow })[] = [
   { name: 'more flows are signalled than wait', find: 'Math.min(hold & WAITING_FLOWS, most)', replace: 'most', caughtBy: oneFlow },
   { name: 'a death signals nobody', find: '  signalAll(segment, slotAddress);\n', replace: '', caughtBy: deadly },
   { name: 'the flows of the dead wait on', find: '  if (segment.words.load(at) !== 0) segment.words.store(at, 0);\n', replace: '', caughtBy: deadlyFlow },
-  { name: 'recovery takes a condition for a mutex', file: SLOTS, find: 'if (isCondition(words, slotAddress)) {', replace: 'if (false) {', caughtBy: deadly },
+  { name: 'recovery takes a condition for a mutex', file: SLOTS, find: 'const condition = isCondition(words, slotAddress);', replace: 'const condition = false;', caughtBy: deadly },
 ];
 
 // Not listed, since nothing goes wrong: signals to those who came after it began, so that one who signals may go on for long.
