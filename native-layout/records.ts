@@ -51,8 +51,7 @@ export const header = record({
         sequence: { bit: 16, width: 16, means: 'grows with every change of the agent', staleness: 'never stale: changes with the agent' },
       },
     },
-    detector: { at: 132, type: 'i32', means: 'agent id of the one that confirms a deadlock, so that a cycle has one victim; 0 = nobody', writers: 'who has found a cycle, by compare-exchange; the recoverer of a dead one' },
-    reserved2: { at: 136, type: 'bytes', length: 56, means: 'unused', writers: 'nobody' },
+    reserved2: { at: 132, type: 'bytes', length: 60, means: 'unused', writers: 'nobody' },
   },
 });
 

@@ -1,22 +1,23 @@
 /**
  * Threads that wait for each other in a circle, and the one of them that gives up.
  *
- * Whoever gives up was part of a cycle in which nobody could go on: two collections in a row have shown the same waits, by ticket, and
- * the same holders, and between them nobody of the cycle was found to have died. A cycle has one victim: see raw/detector.ts. None
- * is missed: a waiter publishes its row before it reads those of others, so of two that close a cycle at the same time the
- * later to publish sees the other's row, and perhaps both do.
+ * True: who gives up was part of a cycle in which nobody could go on. Two collections in a row have shown the same waits, by ticket,
+ * and the same holders, and between them nobody of the cycle was found to have died. One: whose wait of a cycle is the youngest is the same
+ * for all who look. None missed: a waiter publishes its row before it reads those of others, so the last to publish sees the whole
+ * cycle; it is the youngest, or wakes that one to look again.
  *
  * A wait that was granted but still shows is told by the lock: it names the waiter as its owner, or is handed over.
  */
 import { agent, CLOSED, DRAINING, HANDED, OWNER, SHARED, SIGNALLED, UPGRADABLE } from '../../native-layout/index.js';
-import { enterDetector, leaveDetector } from '../raw/detector.js';
-import { amountOf, clearRow, highestAgent, isBlocked, isBlockedOn, ticketOf } from '../raw/queue.js';
+import { unpark } from '../park/park.js';
+import { amountOf, highestAgent, isBlocked, isBlockedOn, ticketOf } from '../raw/queue.js';
 import { isReading, isRwlock } from '../raw/rwlock.js';
 import { freePermits, heldBy, isSemaphore } from '../raw/semaphore.js';
 import { agentAt, type Segment, slotAt } from '../shm/segment.js';
 import { cycleThrough, type Wait } from './cycle.js';
 
 const WANTS = agent.fields.wants.at;
+const WANTS_SINCE = agent.fields.wantsSince.at;
 
 /** An agent in a cycle, whose thread waits for that slot, which the next one holds. */
 export interface Edge {
@@ -25,23 +26,38 @@ export interface Edge {
 }
 
 /**
- * For an agent whose row is published, and who is about to sleep: if the wait is part of a cycle, withdraws the row and returns the cycle,
- * itself first. `undefined`: it may sleep.
+ * For an agent whose row is published, and who is about to sleep: the cycle that it shall give up for, itself first. `undefined`: it may
+ * sleep.
  */
-export function yieldToCycle(segment: Segment, self: number): Edge[] | undefined {
+export function cycleToYieldTo(segment: Segment, self: number): Edge[] | undefined {
   if (holderRuns(segment, self)) return undefined;
   for (;;) {
     const seen = collect(segment, self);
     if (seen === undefined) return undefined;
+    const victim = youngestOf(segment, seen.cycle);
+    if (victim !== self) {
+      // It may have looked before this edge was there.
+      unpark(segment, victim);
+      return undefined;
+    }
     // What the dead hold will be given back, and no cycle is left.
     for (const { id } of seen.cycle) segment.patrol(id);
-    if (!enterDetector(segment, self)) continue;
     const again = collect(segment, self);
-    const isConfirmed = again !== undefined && isEqual(seen.evidence, again.evidence);
-    if (isConfirmed) clearRow(segment, self);
-    leaveDetector(segment, self);
-    if (isConfirmed) return again.cycle;
+    if (again !== undefined && isEqual(seen.evidence, again.evidence)) return again.cycle;
   }
+}
+
+/** Whose wait of a cycle began last; of several at the same time, the one with the highest id. */
+function youngestOf(segment: Segment, cycle: readonly Edge[]): number {
+  let youngest = 0;
+  let sinceMs = -Infinity;
+  for (const { id } of cycle) {
+    const began = segment.words.loadNumber(agentAt(segment, id) + WANTS_SINCE);
+    if (began < sinceMs || (began === sinceMs && id < youngest)) continue;
+    youngest = id;
+    sinceMs = began;
+  }
+  return youngest;
 }
 
 /** All cycles there are, each once; changes nothing. */

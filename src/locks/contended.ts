@@ -4,7 +4,7 @@ import type { LockError } from '../contract/errors.js';
 import * as raw from '../raw/mutex.js';
 import { HELD_SHARED } from '../raw/rwlock.js';
 import type { CancelSource } from '../contract/lock.js';
-import { type Edge, yieldToCycle } from '../deadlock/wait-for.js';
+import { cycleToYieldTo, type Edge } from '../deadlock/wait-for.js';
 import { CancelInterrupt } from './cancel-token.js';
 import { deadlocked } from './deadlock.js';
 import * as refusals from './refusals.js';
@@ -50,7 +50,7 @@ class Watch implements raw.Interrupt {
   requested(): boolean {
     if (this.#cancel?.requested()) return true;
     const { refusesDeadlock, segment, self } = this.#site;
-    if (refusesDeadlock) this.#cycle = yieldToCycle(segment, self);
+    if (refusesDeadlock) this.#cycle = cycleToYieldTo(segment, self);
     return this.#cycle !== undefined;
   }
 }

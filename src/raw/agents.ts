@@ -19,7 +19,6 @@
 import { agent, header, mask } from '../../native-layout/index.js';
 import { resetSleep, ring, unpark } from '../park/park.js';
 import { agentAt, raise, type Segment, slotAt } from '../shm/segment.js';
-import { leaveDetector } from './detector.js';
 import { recoverClaim } from './names.js';
 import { recoverRow, recoverSlot } from './slots.js';
 
@@ -146,7 +145,6 @@ function recoverAgent(segment: Segment, dead: number, nowMs: number): void {
 function repairAfter(segment: Segment, dead: number, nowMs: number): void {
   const { words } = segment;
   recoverRow(segment, dead);
-  leaveDetector(segment, dead);
   const slots = words.load(segment.header + SLOT_HIGH);
   for (let number = 0; number < slots; number++) {
     recoverClaim(segment, number, dead);

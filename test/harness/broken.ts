@@ -37,7 +37,7 @@ export const broken = {
   keepsSection: [{ find: /if\(\(\w+&OWNER\)!==dead\|\|words\.compareExchange\(slotAddress,\w+,\w+&~OWNER\)===\w+\)(return held)/, put: '$1' }],
   /** As if several locks were taken in the order in which the caller names them. */
   takesLocksAsNamed: [{ find: /\.sort\(byKey\)/, put: '' }],
-  seesNoCycle: [{ find: /function yieldToCycle\(segment,self\)\{/, put: '$&return;' }],
+  seesNoCycle: [{ find: /function cycleToYieldTo\(segment,self\)\{/, put: '$&return;' }],
   /** Whoever would have to wait is refused. */
-  seesCyclesEverywhere: [{ find: /function yieldToCycle\(segment,self\)\{/, put: '$&return[{id:self,slotNumber:0}];' }],
+  seesCyclesEverywhere: [{ find: /function cycleToYieldTo\(segment,self\)\{/, put: '$&return[{id:self,slotNumber:0}];' }],
 } as const satisfies Record<string, readonly Change[]>;

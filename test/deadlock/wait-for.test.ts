@@ -6,17 +6,15 @@ import * as mutex from '../../src/raw/mutex.js';
 import * as queues from '../../src/raw/queue.js';
 import * as permits from '../../src/raw/semaphore.js';
 import * as slots from '../../src/raw/slots.js';
-import * as detector from '../../src/raw/detector.js';
 import { type Segment, slotAt } from '../../src/shm/segment.js';
 import { addressesOf, describeValue, isField } from '../harness/addresses.js';
 import { type Row, scenarioOf } from '../harness/cast.js';
 import { mutate } from '../harness/mutants.js';
 import type { Context, Scenario } from '../harness/scenario.js';
-import { type Costly, testMutants, testRows } from './bounds.js';
-import { attachAll, KIND_AT, smallSegment } from './small-segment.js';
+import { type Costly, testMutants, testRows } from '../model/bounds.js';
+import { attachAll, KIND_AT, smallSegment } from '../model/small-segment.js';
 
 interface Modules {
-  readonly detector: typeof detector;
   readonly waits: typeof waits;
   readonly mutex: typeof mutex;
   readonly semaphore: typeof permits;
@@ -43,13 +41,12 @@ interface WaitRow extends Row<Plan>, Costly {
 const SLOTS = 3;
 const LATER = 1e15;
 const FIFO = 1 << slot.fields.kind.bits.fifo.bit;
-const DETECTOR = header.fields.detector.at;
 const ONE_PERMIT = primitives.semaphore | (1 << slot.fields.kind.bits.parameter.bit);
 const SLOT_HIGH = header.fields.slotHigh.at;
 
 // Ghosts. `victims`: who was refused and has not released yet, by what it wanted (`frozen`), so nobody of its cycle may go on. `refused`: how many.
 
-function waitScenario({ waits: { yieldToCycle }, mutex: raw, semaphore, queue, park, slots: recovery, detector: word }: Modules, row: WaitRow): Scenario {
+function waitScenario({ waits: { cycleToYieldTo }, mutex: raw, semaphore, queue, park, slots: recovery }: Modules, row: WaitRow): Scenario {
   const size = { agents: row.agents.length, slots: SLOTS };
   const empty = smallSegment({} as never, size);
   const addresses = addressesOf(empty);
@@ -65,7 +62,7 @@ function waitScenario({ waits: { yieldToCycle }, mutex: raw, semaphore, queue, p
     const token = isPermit ? semaphore.tryAcquire(segment, at, self, 1) : raw.tryAcquire(words, at, self);
     if (token !== 0) return true;
     let cycle: readonly waits.Edge[] | undefined;
-    const interrupt: mutex.Interrupt = { requested: () => (cycle = yieldToCycle(segment, self)) !== undefined };
+    const interrupt: mutex.Interrupt = { requested: () => (cycle = cycleToYieldTo(segment, self)) !== undefined };
     const deadline = wait === 'limited' ? LATER : Infinity;
     const result = isPermit
       ? semaphore.acquireQueued(segment, at, self, 1, 0, deadline, interrupt)
@@ -119,28 +116,27 @@ function waitScenario({ waits: { yieldToCycle }, mutex: raw, semaphore, queue, p
         const segment = smallSegment(context.words, size);
         const dead = thread + 1;
         queue.clearRow(segment, dead);
-        word.leaveDetector(segment, dead);
         for (let number = 0; number < SLOTS; number++) recovery.recoverSlot(segment, slotAt(segment, number), dead, 0);
         for (let id = 1; id <= segment.agentLimit; id++) if (id !== dead) park.unpark(segment, id);
       },
       final(words, ghost) {
         const segment = smallSegment(words, size);
         for (let number = 0; number < SLOTS; number++) if (words.load(slotAt(segment, number)) & 0xffff) return `slot ${number} is held at the end`;
-        if (words.load(DETECTOR) !== 0) return 'somebody is in the detector for ever';
         if (row.agents.length === 2 && ghost.get('refused') > 1) return 'two victims of one cycle';
         return undefined;
       },
     },
     row,
   );
-  // One who waits for the detector sleeps a moment, again and again.
-  return { ...scenario, timeouts: 2 };
+  // Who waits for the section of a semaphore sleeps a moment, again and again.
+  return row.semaphore === undefined ? scenario : { ...scenario, timeouts: 2 };
 }
 
-const modules: Modules = { detector, waits, mutex, semaphore: permits, queue: queues, park: parking, slots };
+const modules: Modules = { waits, mutex, semaphore: permits, queue: queues, park: parking, slots };
 
 const opposite: WaitRow = { name: 'two threads, two locks, in opposite order', agents: [{ takes: [0, 1] }, { takes: [1, 0] }] };
-const passing: WaitRow = { name: 'one lock changes hands while another thread looks', agents: [{ takes: [0, 1] }, { takes: [1, -2, 0] }], ordered: true };
+/** Of two that begin at the same time, the one with the higher id is to give up, so that one is the one to look. */
+const passing: WaitRow = { name: 'one lock changes hands while another thread looks', agents: [{ takes: [1, -2, 0] }, { takes: [0, 1] }], ordered: true };
 const permit: WaitRow = { ...passing, name: 'a permit changes hands while another thread looks', semaphore: 1 };
 const dying: WaitRow = { ...opposite, name: 'two threads, two locks, in opposite order, and one dies', deaths: 1 };
 
@@ -162,7 +158,6 @@ describe('threads that wait for each other', () => testRows(rows, (row) => waitS
 
 const files = {
   waits: 'src/deadlock/wait-for.ts',
-  detector: 'src/raw/detector.ts',
   mutex: 'src/raw/mutex.ts',
   semaphore: 'src/raw/semaphore.ts',
   queue: 'src/raw/queue.ts',
@@ -170,13 +165,12 @@ const files = {
   slots: 'src/raw/slots.ts',
 };
 
-const mutants: readonly { readonly row: WaitRow; readonly name: string; readonly file?: string; readonly find: string; readonly replace: string }[] = [
+const mutants: readonly { readonly row: WaitRow; readonly name: string; readonly find: string; readonly replace: string }[] = [
   { row: permit, name: 'believes one collection', find: '    const again = collect(segment, self);\n', replace: '    const again = seen;\n' },
-  { row: opposite, name: 'withdraws outside the detector', find: '    if (isConfirmed) clearRow(segment, self);\n', replace: '' },
   { row: opposite, name: 'never looks', find: 'if (seen === undefined) return undefined;', replace: 'if (seen !== undefined || seen === undefined) return undefined;' },
-  { row: opposite, name: 'enters although another is inside', file: files.detector, find: 'if (inside === 0) return true;', replace: 'if (inside !== self) return true;' },
-  { row: opposite, name: 'does not leave', file: files.detector, find: 'segment.words.compareExchange(segment.header + DETECTOR, id, 0);', replace: '' },
-  { row: dying, name: 'only oneself can leave', file: files.detector, find: 'segment.words.compareExchange(segment.header + DETECTOR, id, 0);', replace: 'if (segment.words.load(segment.header + DETECTOR) !== id) segment.words.store(segment.header + DETECTOR, 0);' },
+  { row: opposite, name: 'gives up whoever is the youngest', find: 'if (victim !== self) {', replace: 'if (victim < 0) {' },
+  { row: opposite, name: 'leaves it to the youngest', find: '      unpark(segment, victim);\n', replace: '' },
+  { row: opposite, name: 'of equals, each takes itself for the youngest', find: 'began === sinceMs && id < youngest', replace: 'began === sinceMs' },
   { row: opposite, name: 'takes a row for a wait of the next slot', find: 'const wait = waitFor(segment, id, wants - 1);', replace: 'const wait = waitFor(segment, id, wants);' },
 ];
 
