@@ -18,7 +18,7 @@ export interface Refused {
   readonly mode: string;
 }
 
-/** Holders of permits that a message names. */
+/** Holders, where there are several, that a message names. */
 const MOST_NAMED = 3;
 
 /** What has not come about when a wait for such a slot ends, where nobody holds it. */
@@ -163,13 +163,17 @@ function holderLines({ kind }: Pick<Refused, 'kind'>, { state, holders, permits,
   const [holder] = holders;
   if (permits !== undefined) {
     const named = holders.slice(0, MOST_NAMED).map((one) => `${who(one)} (${one.permits})`);
-    const others = holders.length > MOST_NAMED ? ` and ${holders.length - MOST_NAMED} more` : '';
-    return [`permits  ${permits.available} of ${permits.total} free; held by ${holders.length === 0 ? 'nobody' : named.join(', ')}${others}`];
+    return [`permits  ${permits.available} of ${permits.total} free; held by ${holders.length === 0 ? 'nobody' : named.join(', ')}${othersThan(holders)}`];
   }
+  if (holder?.mode === 'shared') return [`read by  ${holders.slice(0, MOST_NAMED).map(who).join(', ')}${othersThan(holders)}`];
   if (state === 'free') return ['held by  nobody at the moment of this report'];
   if (holder === undefined) return state === 'held' ? ['held by  another thread than before: the holder changed while this was written'] : [`held by  nobody that can be named: the lock is ${state}`];
   const atLeast = holder.heldSinceKnown ? '' : 'at least ';
   return [`held by  ${who(holder)} for ${holder.heldSinceKnown || holder.heldForMs > 0 ? atLeast + duration(holder.heldForMs) : 'an unknown time'}`];
+}
+
+function othersThan({ length }: readonly HolderStatus[]): string {
+  return length > MOST_NAMED ? ` and ${length - MOST_NAMED} more` : '';
 }
 
 function hintFor(state: string, holder: HolderStatus | undefined): string {

@@ -60,6 +60,11 @@ export class RwlockCore implements Keeper {
     return true;
   }
 
+  /** Whether the thread itself reads, by a blocking form, and not only its flows. */
+  get isReadByThread(): boolean {
+    return this.site.hold.guards > this.site.hold.flows;
+  }
+
   end(hold: RwlockHold, form: Form): void {
     if (hold === 'read') return this.endRead(form);
     // What this thread held was given back when it left.

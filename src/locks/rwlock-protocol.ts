@@ -55,12 +55,13 @@ export class OwnProtocol implements Protocol {
 
   /** A thread that reads would wait for itself. */
   attempt(site: Site, inconsistent: number): number {
-    return site.hold.guards > 0 ? raw.HELD_SHARED : this.#attempt(site, inconsistent);
+    return site.hold.guards > 0 ? raw.HELD_SHARED : this.attemptAtOnce(site, inconsistent);
   }
 
-  /** A flow can wait for those of its thread that read, but not for the thread. */
   attemptAtOnce(site: Site, inconsistent: number): number {
-    return site.hold.guards > site.hold.flows ? raw.HELD_SHARED : this.#attempt(site, inconsistent);
+    const { segment, slot, self } = site;
+    if (this.#purpose === DRAINING) return raw.attemptWrite(segment, slot, self, inconsistent);
+    return this.#counted(site, raw.claim(segment, slot, self, UPGRADABLE, inconsistent, NEWCOMER, 0));
   }
 
   attemptSpinning(site: Site, inconsistent: number): number {
@@ -112,12 +113,6 @@ export class OwnProtocol implements Protocol {
     // A thread whose turn it was has had from one patrol to the next.
     this.#isOutOfTurn = true;
     segment.patrol(hold.flow === 'drains' ? raw.firstReader(segment, slot) : words.load(slot) & OWNER);
-  }
-
-  #attempt(site: Site, inconsistent: number): number {
-    const { segment, slot, self } = site;
-    if (this.#purpose === DRAINING) return raw.attemptWrite(segment, slot, self, inconsistent);
-    return this.#counted(site, raw.claim(segment, slot, self, UPGRADABLE, inconsistent, NEWCOMER, 0));
   }
 
   /** An upgradable hold is one to read. */

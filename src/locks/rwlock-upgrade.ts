@@ -38,7 +38,7 @@ export class UpgradeWait implements Watcher {
     const signal = this.#signal;
     const timeoutMs = this.#timeoutMs;
     if (signal?.aborted) return this.#refuse(codes.INTERRUPTED);
-    // Its own flows that read will go; the thread itself may be waiting for this.
+    // Flows of this thread that read will go; the thread itself may be waiting for this.
     if (hold.guards > hold.flows) return this.#refuse(raw.HELD_SHARED);
     if (!raw.beginUpgrade(words, slot)) return this.#refuse(codes.SHUT);
     if (!this.look()) return;

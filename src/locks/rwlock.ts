@@ -1,6 +1,7 @@
 import { CLOSED, DIED, DRAINING, OWNER, UPGRADABLE } from '../../native-layout/index.js';
 import { type AcquireAsyncOptions, type AcquireOptions, type Lock, lockOrder, type LockMode, type OwnerDeath } from '../contract/lock.js';
 import * as codes from '../raw/mutex.js';
+import { HELD_SHARED } from '../raw/rwlock.js';
 import type { RwlockKind } from '../registry/kinds.js';
 import type { SegmentOptions } from '../shm/header.js';
 import { refuseThenable } from './body.js';
@@ -157,7 +158,10 @@ export class RwlockView implements Lock {
     const site = this.#site;
     const { timeoutMs, signal } = optionsOf(options, 'options');
     const limit = timeoutOf(timeoutMs, site.timeoutMs);
-    return this.#guard(await this.#core.flows.acquire(limit, signalOf(signal), site.inconsistent, this.acquireAsync, site), 'flow');
+    const aborts = signalOf(signal);
+    // A flow can wait for those of its thread that read, but not for the thread.
+    if (this.#hold !== 'read' && this.#core.isReadByThread) throw refuse(site, HELD_SHARED, 0, limit, undefined, this.acquireAsync);
+    return this.#guard(await this.#core.flows.acquire(limit, aborts, site.inconsistent, this.acquireAsync, site), 'flow');
   }
 
   #guard(token: number, form: Form): RwlockGuard {
