@@ -1,6 +1,7 @@
 export { isLockError, LockError, type LockErrorCode, type LockReport } from './contract/errors.js';
 export type { AcquireAsyncOptions, AcquireOptions, CancelSource, Guard, Lock, LockKind, LockMode, OwnerDeath } from './contract/lock.js';
 export type { CancelToken } from './locks/cancel-token.js';
+export type { Barrier, BarrierOptions } from './locks/barrier.js';
 export type { Condition, ConditionOptions } from './locks/condition.js';
 export type { Event, EventOptions } from './locks/event.js';
 export type { Latch, LatchOptions } from './locks/latch.js';
@@ -8,7 +9,7 @@ export { acquireAll, acquireAllAsync, type GuardSet, type GuardsOf, lockAll, loc
 export type { Mutex, MutexGuard } from './locks/mutex.js';
 export type { Once } from './locks/once.js';
 export type { PermitAsyncOptions, PermitCount, PermitOptions, Semaphore, SemaphoreGuard, SemaphoreOptions } from './locks/semaphore.js';
-export type { HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
-export { getLockManager, LockManager, type LockStatus, type SharedManager } from './manager/manager.js';
-export type { ManagerOptions, MutexOptions, OnceOptions } from './manager/options.js';
+export type { BarrierBreak, HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
+export { getLockManager, LockManager, type LockStatus } from './manager/manager.js';
+export type { ManagerOptions, MutexOptions, OnceOptions, SharedManager } from './manager/options.js';
 export type { LockStatistics, ModeStatistics } from './manager/statistics.js';

@@ -13,6 +13,7 @@ const longest = 60;
 const printed: Record<string, RegExp> = {
   '01-counter': /^counted 200000 of 200000, under 200000 acquisitions\ncheck: passed\n$/,
   '02-transfer': /^20000 transfers, 0 of the audits meanwhile found another sum than 6000\ncheck: passed\n$/,
+  '03-signalling': /^20000 numbers, whose sum is 200010000 of 200010000, 0 left in the ring\ncheck: passed\n$/,
 };
 
 test('they are numbered without gaps, and each is known here', () => {

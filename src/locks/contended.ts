@@ -1,6 +1,7 @@
 /** Acquiring when the lock is not free: spin, queue, count, and say why not. */
 import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
+import { BROKEN } from '../raw/barrier.js';
 import * as raw from '../raw/mutex.js';
 import type { CancelSource } from '../contract/lock.js';
 import { CancelInterrupt } from './cancel-token.js';
@@ -43,6 +44,8 @@ export function refuse(site: Site, outcome: number, waitedMs: number, timeoutMs:
     case raw.HELD_BY_SELF:
       if (site.kind === 'semaphore') return refusals.heldBySelf(site, within);
       return refusals.recursive(site, site.hold.flows > 0 ? 'asynchronous' : 'blocking', within);
+    case BROKEN:
+      return refusals.broken(site, within);
     case raw.INCONSISTENT:
       return refusals.ownerDied(site, within);
     default:

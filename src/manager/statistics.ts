@@ -29,8 +29,8 @@ export interface ModeStatistics {
 export interface LockStatistics {
   readonly kind: string;
   /**
-   * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `wait` of a condition, an event and
-   * a latch, where it counts those who had to wait and passed. All 0 where the kind has no such mode.
+   * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `wait` of a condition, an event, a
+   * latch and a barrier, where it counts those who had to wait and passed. All 0 where the kind has no such mode.
    */
   readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly wait: ModeStatistics };
   readonly ownerDeaths: number;
@@ -70,7 +70,7 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
     waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
     waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
   };
-  const mode = kind === 'semaphore' ? 'permit' : kind === 'condition' || kind === 'event' || kind === 'latch' ? 'wait' : 'exclusive';
+  const mode = kind === 'semaphore' ? 'permit' : kind === 'condition' || kind === 'event' || kind === 'latch' || kind === 'barrier' ? 'wait' : 'exclusive';
   return { kind, locks: { exclusive: none, permit: none, wait: none, [mode]: counts }, ownerDeaths: words.load(at + word.ownerDeaths.at) };
 }
 
