@@ -85,13 +85,13 @@ export const agent = record({
       writers: 'the agent itself; the recoverer of a dead agent; who signals sets `signalled`, by compare-exchange',
       bits: {
         slot: { bit: 0, width: 30, means: 'number of the slot + 1', staleness: 'may name a slot that its thread has stopped waiting for, if the wait was ended from outside' },
-        signalled: { bit: 30, width: 1, means: 'of a condition or an event that resets itself: the wait is over, its thread need only look', staleness: 'never stale: whoever gives up clears the row by compare-exchange, and so finds it' },
+        signalled: { bit: 30, width: 1, means: 'of a condition or an event that resets itself: the wait is over, its thread need only look; of a barrier: it was broken, and has been reset since', staleness: 'never stale: whoever gives up clears the row by compare-exchange, and so finds it' },
       },
     },
     ticket: { at: 68, type: 'i32', means: `wait row: place in the queue of that slot; ${NOBODY_TICKET}`, writers: 'the agent itself, before `wants`' },
     wantsSince: { at: 72, type: 'f64', means: 'wait row: when the wait began, ms on the shared clock', writers: 'the agent itself, before `wants`' },
     wantsToken: { at: 80, type: 'f64', means: 'wait row: `token` of the slot when the wait began; while it is the same, so is the hold', writers: 'the agent itself, before `wants`' },
-    amount: { at: 88, type: 'i32', means: 'wait row: permits asked for, if the slot is a semaphore; of an rwlock: 1 = shared, 2 = exclusive', writers: 'the agent itself, before `wants`' },
+    amount: { at: 88, type: 'i32', means: 'wait row: permits asked for, if the slot is a semaphore; of an rwlock: 1 = shared, 2 = exclusive; of a barrier: the generation', writers: 'the agent itself, before `wants`' },
     reserved2: { at: 92, type: 'bytes', length: 36, means: 'unused', writers: 'nobody' },
     park: {
       at: 128,
@@ -136,8 +136,8 @@ export const cell = record({
       at: 4,
       type: 'i32',
       means:
-        'of a condition or an event that resets itself: in the low 16 bits, how many flows of this agent wait and are not signalled; in the high ones, how many signals none of them has taken yet; never stale. Of a semaphore: the permits that this agent holds, the only truth about them. Of an rwlock: bit 0 is set while this agent reads or is about to look whether it may, never clear while it reads; the other bits are the number of its shared acquisitions that have ended, which wraps, and stays when the record passes to another agent',
-      writers: 'the agent itself: of a semaphore, more only in the section of the slot, fewer at any time; the recoverer of a dead agent (of an rwlock: ends the acquisition; else → 0); of a condition or an event, also who signals, by compare-exchange and atomic add',
+        'of a condition or an event that resets itself: in the low 16 bits, how many flows of this agent wait and are not signalled; in the high ones, how many signals none of them has taken yet; never stale. Of a barrier: the generation in which flows of this agent have arrived or are about to, with its bits as in `slot.tally`; bit 0, set with it; bit 1: it was broken, and the barrier has been reset since. Of a semaphore: the permits that this agent holds, the only truth about them. Of an rwlock: bit 0 is set while this agent reads or is about to look whether it may, never clear while it reads; the other bits are the number of its shared acquisitions that have ended, which wraps, and stays when the record passes to another agent',
+      writers: 'the agent itself: of a semaphore, more only in the section of the slot, fewer at any time; the recoverer of a dead agent (of an rwlock: ends the acquisition; else → 0); of a condition or an event, also who signals, by compare-exchange and atomic add; of a barrier, who resets it sets bit 1, by compare-exchange',
     },
   },
 });
@@ -187,7 +187,7 @@ export const slot = record({
     tally: {
       at: 52,
       type: 'i32',
-      means: 'of an event: bit 0, it is set; of one that does not reset itself, above it how often it has become set, which wraps. Of a latch: how much has been counted down. Never stale',
+      means: 'of an event: bit 0, it is set; of one that does not reset itself, above it how often it has become set, which wraps. Of a latch: how much has been counted down. Of a barrier: how many have arrived (16 bits), or who broke it (thread id + 1, 0 = not said); why it is broken (3 bits, 0 = it is not); the generation (13 bits, wraps). Never stale',
       writers: 'everybody, by compare-exchange',
     },
     reserved0: { at: 56, type: 'bytes', length: 8, means: 'unused', writers: 'nobody' },
@@ -220,11 +220,11 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock, 5 condition, 6 event, 7 latch', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock, 5 condition, 6 event, 7 latch, 8 barrier', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
-        parameter: { bit: 12, width: 20, means: 'permits of a semaphore; slot number of the mutex of a condition; of an event, whether it resets itself; count of a latch', staleness: 'never stale' },
+        parameter: { bit: 12, width: 20, means: 'permits of a semaphore; slot number of the mutex of a condition; of an event, whether it resets itself; count of a latch; parties of a barrier', staleness: 'never stale' },
       },
     },
     nameLength: { at: 188, type: 'i32', means: 'bytes of the name', writers: 'claimant' },
@@ -306,6 +306,18 @@ export const EXCLUSIVE = 2;
 
 export const SIGNALLED = mask(agent.fields.wants.bits.signalled);
 
+/** Of `slot.tally` of a barrier. */
+export const ARRIVED = 0xffff;
+export const REASON = 0x70000;
+export const ONE_GENERATION = 0x80000;
+export const GENERATION = -0x80000;
+/** Values of REASON. */
+export const breaks = { timeout: 0x10000, cancelled: 0x20000, died: 0x30000, reset: 0x40000, aborted: 0x50000 } as const;
+
+/** Of `cell.hold` of a barrier. */
+export const ARRIVES = 1;
+export const BROKE = 2;
+
 /** Of `slot.tally` of an event. */
 export const SET = 1;
 
@@ -314,4 +326,4 @@ export const WAITING_FLOWS = 0xffff;
 export const ONE_SIGNAL = 0x10000;
 
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4, condition: 5, event: 6, latch: 7 } as const;
+export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4, condition: 5, event: 6, latch: 7, barrier: 8 } as const;

@@ -1,6 +1,7 @@
 export { type DeadlockEdge, isLockError, LockError, type LockErrorCode, type LockReport } from './contract/errors.js';
 export type { AcquireAsyncOptions, AcquireOptions, CancelSource, Guard, Lock, LockKind, LockMode, OwnerDeath } from './contract/lock.js';
 export type { CancelToken } from './locks/cancel-token.js';
+export type { Barrier, BarrierOptions } from './locks/barrier.js';
 export type { Condition, ConditionOptions } from './locks/condition.js';
 export type { Deadlock } from './locks/deadlock.js';
 export type { Event, EventOptions } from './locks/event.js';
@@ -12,7 +13,7 @@ export type { Rwlock, RwlockOptions, RwlockReadView, RwlockView } from './locks/
 export type { RwlockRepair } from './locks/rwlock-core.js';
 export type { RwlockGuard, RwlockHold } from './locks/rwlock-guard.js';
 export type { PermitAsyncOptions, PermitCount, PermitOptions, Semaphore, SemaphoreGuard, SemaphoreOptions } from './locks/semaphore.js';
-export type { HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
-export { getLockManager, LockManager, type LockStatus, type SharedManager } from './manager/manager.js';
-export type { ManagerOptions, MutexOptions, OnceOptions } from './manager/options.js';
+export type { BarrierBreak, HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
+export { getLockManager, LockManager, type LockStatus } from './manager/manager.js';
+export type { ManagerOptions, MutexOptions, OnceOptions, SharedManager } from './manager/options.js';
 export type { LockStatistics, ModeStatistics } from './manager/statistics.js';

@@ -13,6 +13,7 @@ const longest = 60;
 const printed: Record<string, RegExp> = {
   '01-counter': /^counted 200000 of 200000, under 200000 acquisitions\ncheck: passed\n$/,
   '02-resource-pool': /^3 connections were used 25000 times, and 3 are free\ncheck: passed\n$/,
+  '03-signalling': /^20000 numbers, whose sum is 200010000 of 200010000, 0 left in the ring\ncheck: passed\n$/,
   '05-cache': /^80000 look-ups of 100 values, each computed once: 100; 0 were wrong\ncheck: passed\n$/,
   '06-rate-limit': /^30 requests, never more than 5 within 50 ms\ncheck: passed\n$/,
   '07-transfer': /^20000 transfers, 0 of the audits meanwhile found another sum than 6000\ncheck: passed\n$/,

@@ -1,6 +1,7 @@
 /** Acquiring when the lock is not free: spin, queue, count, and say why not. */
 import { now } from '../contract/clock.js';
 import type { LockError } from '../contract/errors.js';
+import { BROKEN } from '../raw/barrier.js';
 import * as raw from '../raw/mutex.js';
 import { HELD_SHARED } from '../raw/rwlock.js';
 import type { CancelSource } from '../contract/lock.js';
@@ -75,6 +76,8 @@ export function refuse(site: Site, outcome: number, waitedMs: number, timeoutMs:
       return refusals.recursive(site, site.hold.flows > 0 || site.hold.flow !== 'none' ? 'asynchronous' : 'blocking', within);
     case HELD_SHARED:
       return refusals.upgrade(site, within);
+    case BROKEN:
+      return refusals.broken(site, within);
     case raw.INCONSISTENT:
       return refusals.ownerDied(site, within);
     default:

@@ -130,7 +130,7 @@ export class FlowQueue implements Watcher {
   #giveUp(flow: Flow, outcome: number): void {
     if (!this.#flows.has(flow)) return;
     const { site } = flow;
-    if (site.protocol.leaveFlow?.(site) === false) {
+    if (site.protocol.leaveFlow?.(site, flow.wish, outcome) === false) {
       this.#grant(flow, DONE);
       return;
     }

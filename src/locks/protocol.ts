@@ -23,8 +23,8 @@ export interface Protocol {
   passOn(site: Site): void;
   /** Of kinds whose waiters are signalled: one more flow of this thread waits. */
   joinFlow?(site: Site): void;
-  /** Of those: one of them gives up. `false`: it had been signalled before, so it has what it waited for. */
-  leaveFlow?(site: Site): boolean;
+  /** Of those: one of them gives up, with that outcome. `false`: it had been signalled before, so it has what it waited for. */
+  leaveFlow?(site: Site, wish: number, outcome: number): boolean;
   /** A flow of this thread was granted. */
   countFlow(site: Site): void;
   /** What a wait leaves in the statistics, by the one who has acquired with that token. */

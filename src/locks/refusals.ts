@@ -7,7 +7,7 @@ import { LockError, type LockReport } from '../contract/errors.js';
 import { threadId } from '../host/node.js';
 import { type Segment, sharedAt, slotAt } from '../shm/segment.js';
 import { readDeath } from './deaths.js';
-import { type HolderStatus, readStatus, type SlotStatus, type ThreadStatus, type WaiterStatus } from './status.js';
+import { type BarrierBreak, type HolderStatus, readStatus, type SlotStatus, type ThreadStatus, type WaiterStatus } from './status.js';
 
 /** What a refusal speaks of. */
 export interface Refused {
@@ -22,7 +22,7 @@ export interface Refused {
 const MOST_NAMED = 3;
 
 /** What has not come about when a wait for such a slot ends, where nobody holds it. */
-const notDone: Readonly<Record<string, string>> = { condition: 'not notified', event: 'not set', latch: 'not open' };
+const notDone: Readonly<Record<string, string>> = { condition: 'not notified', event: 'not set', latch: 'not open', barrier: 'not passed' };
 
 type Within = (...args: never[]) => unknown;
 
@@ -109,6 +109,17 @@ export function overCounted(lock: Refused, amount: number, within: Within): Lock
   return new LockError('ERR_LOCK_OVER_RELEASE', compose([line]), { ...reportOf(lock), amount, left }, within);
 }
 
+export function broken(lock: Refused, within: Within): LockError {
+  const by = readStatus(lock.segment, lock.slotNumber).meeting?.broken;
+  const hint = 'all who wait at it are told; when they have given up what they were about, reset() makes it whole again';
+  const line = `${title(lock)} not passed: it ${by === undefined ? 'was broken, and has been reset since' : `is broken: ${breakText(by)}`}`;
+  return new LockError('ERR_LOCK_BARRIER_BROKEN', compose([line], hint), { ...reportOf(lock), ...(by && { broken: by }), hint }, within);
+}
+
+function breakText({ why, threadId: id }: BarrierBreak): string {
+  return `${id === undefined ? 'a thread' : who({ threadId: id })} ${why}`;
+}
+
 /** By a condition, whose wait would not release the mutex. */
 export function heldTwice(lock: Refused, mutex: Refused, within: Within): LockError {
   const hint = 'release what the same thread has acquired before; wait where it holds once';
@@ -157,7 +168,8 @@ export function compose([first, ...details]: string[], hint?: string): string {
   return [first, ...details.map((line) => `    ${line}`), ...(hint === undefined ? [] : [`  hint: ${hint}`])].join('\n');
 }
 
-function holderLines({ kind }: Pick<Refused, 'kind'>, { state, holders, permits, left }: SlotStatus): string[] {
+function holderLines({ kind }: Pick<Refused, 'kind'>, { state, holders, permits, left, meeting }: SlotStatus): string[] {
+  if (meeting !== undefined) return [meeting.broken ? `broken   ${breakText(meeting.broken)}` : `parties  ${meeting.waiting} of ${meeting.parties} have come`];
   if (left !== undefined) return [`count    ${left} still to be counted down`];
   if (kind in notDone) return [];
   const [holder] = holders;

@@ -17,7 +17,7 @@ export abstract class SignalProtocol implements Protocol {
   abstract acquireQueued(site: Site, wish: number, sinceMs: number, deadline: number, interrupt: Interrupt | undefined): number;
   abstract attemptForFlow(site: Site, wish: number): number;
   abstract joinFlow(site: Site): void;
-  abstract leaveFlow(site: Site): boolean;
+  abstract leaveFlow(site: Site, wish: number, outcome: number): boolean;
 
   attemptAtOnce(site: Site, wish: number): number {
     return this.attempt(site, wish);
@@ -31,7 +31,7 @@ export abstract class SignalProtocol implements Protocol {
     clearCell(segment, slot, self);
   }
 
-  passOn(): void {
+  passOn(_site: Site): void {
     // Nobody waits for another who waits.
   }
 

@@ -1,8 +1,9 @@
 /** What a slot looks like now, read without its cooperation. */
-import { agent, CLOSED, DIED, DRAINING, HANDED, header, OWNER, SHARED, slot, UPGRADABLE } from '../../native-layout/index.js';
+import { agent, breaks, CLOSED, DIED, DRAINING, HANDED, header, OWNER, SHARED, slot, UPGRADABLE } from '../../native-layout/index.js';
 import { now } from '../contract/clock.js';
 import type { LockMode } from '../contract/lock.js';
 import { threadOf } from '../raw/agents.js';
+import { arrivedIn, breakerIn, isBarrier, partiesOf, reasonIn, tallyOf } from '../raw/barrier.js';
 import { isGate, isLatch, isSet, leftOf } from '../raw/gate.js';
 import { amountOf, isBlockedOn } from '../raw/queue.js';
 import { isReading, isRwlock } from '../raw/rwlock.js';
@@ -39,6 +40,21 @@ export interface WaiterStatus extends ThreadStatus {
   readonly permits?: number;
 }
 
+/** Why a barrier is broken: somebody who waited gave up or died, or somebody has called `reset()` or `abort()`. */
+export interface BarrierBreak {
+  readonly why: 'timed out' | 'was cancelled' | 'died' | 'reset it' | 'aborted it';
+  /** Of which thread; left out if its number is too large to be kept. */
+  readonly threadId?: number;
+}
+
+const whys: Readonly<Record<number, BarrierBreak['why']>> = {
+  [breaks.timeout]: 'timed out',
+  [breaks.cancelled]: 'was cancelled',
+  [breaks.died]: 'died',
+  [breaks.reset]: 'reset it',
+  [breaks.aborted]: 'aborted it',
+};
+
 /** State, holders and queue of a lock. */
 export interface SlotStatus {
   /** Of a semaphore or an rwlock: `'held'` while anybody holds a permit, or reads. */
@@ -51,6 +67,8 @@ export interface SlotStatus {
   readonly permits?: { readonly total: number; readonly available: number };
   /** Of a latch: what is still to be counted down. */
   readonly left?: number;
+  /** Of a barrier: how many have come, of how many; or why it is broken, and by which thread, if that can be said. */
+  readonly meeting?: { readonly parties: number; readonly waiting: number; readonly broken?: BarrierBreak };
   /** Of an event. */
   readonly isSet?: boolean;
 }
@@ -63,6 +81,14 @@ export function readStatus(segment: Segment, slotNumber: number): SlotStatus {
   const token = words.loadNumber(at + word.token.at);
   const waiters = readWaiters(segment, at);
   if (isSemaphore(words, at)) return readPermits(segment, at, value, waiters);
+  if (isBarrier(words, at)) {
+    const tally = tallyOf(segment, at);
+    const why = whys[reasonIn(tally)];
+    const threadId = breakerIn(tally);
+    const broken = why && { why, ...(threadId >= 0 && { threadId }) };
+    const meeting = { parties: partiesOf(segment, at), waiting: arrivedIn(tally), ...(broken && { broken }) };
+    return { state: value & CLOSED ? 'closed' : 'free', holders: [], waiters: waiters.map(toStatus), meeting };
+  }
   if (isGate(words, at)) {
     const facts = isLatch(words, at) ? { left: leftOf(segment, at) } : { isSet: isSet(segment, at) };
     return { state: value & CLOSED ? 'closed' : 'free', holders: [], waiters: waiters.map(toStatus), ...facts };

@@ -5,6 +5,7 @@ import { LockError } from '../contract/errors.js';
 import type { CancelSource } from '../contract/lock.js';
 import { findCycles } from '../deadlock/wait-for.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
+import { Barrier, type BarrierOptions, BarrierProtocol, readBarrierOptions } from '../locks/barrier.js';
 import { CancelToken } from '../locks/cancel-token.js';
 import { Condition, type ConditionOptions, ConditionProtocol, slotOfMutex } from '../locks/condition.js';
 import { type Deadlock, readCycle } from '../locks/deadlock.js';
@@ -24,23 +25,15 @@ import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
 import { closeSlot } from '../raw/slots.js';
-import type { EventKind, LatchKind, MutexKind, SlotKind } from '../registry/kinds.js';
+import type { BarrierKind, EventKind, LatchKind, MutexKind, SlotKind } from '../registry/kinds.js';
 import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
 import { deadlockPolicies, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { type Detachable, Handles } from './handles.js';
-import type { ManagerOptions, MutexOptions, OnceOptions } from './options.js';
+import type { ManagerOptions, MutexOptions, OnceOptions, SharedManager } from './options.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
 import { checkCopies, checkSegment } from './versions.js';
-
-/** What another thread needs to attach: send it in `workerData` or a message. */
-export interface SharedManager {
-  readonly holdfast: 'manager';
-  readonly name: string | undefined;
-  readonly memory: object;
-  readonly start: number;
-}
 
 /** The state of one named lock at a moment. */
 export interface LockStatus extends SlotStatus {
@@ -277,6 +270,17 @@ export class LockManager implements AsyncDisposable {
     return this.#openGate(name, { kind: 'latch', count }, timeoutMs, (site) => new Latch(site, this.#flowsOf(site)));
   }
 
+  /**
+   * The barrier of that name, made for so many parties if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use for another number; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
+   */
+  barrier(name: string, options: BarrierOptions): Barrier {
+    this.#checkOpen(name);
+    const { parties, timeoutMs } = readBarrierOptions(name, options);
+    return this.#openGate(name, { kind: 'barrier', parties }, timeoutMs, (site) => new Barrier(site, this.#flowsOf(site), parties));
+  }
+
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
   cancelToken(source?: CancelSource): CancelToken {
     return new CancelToken(this.#agent.segment, source);
@@ -352,10 +356,10 @@ export class LockManager implements AsyncDisposable {
     return this.close();
   }
 
-  #openGate<L extends Detachable>(name: string, kind: EventKind | LatchKind, timeoutMs: unknown, make: (site: Site) => L): L {
+  #openGate<L extends Detachable>(name: string, kind: EventKind | LatchKind | BarrierKind, timeoutMs: unknown, make: (site: Site) => L): L {
     const defaultMs = timeoutOf(timeoutMs, this.#options.sharedMs);
     return this.#handles.get(name, kind, defaultMs, () =>
-      make(this.#siteOf(name, kind, { mode: 'shared', protocol: new GateProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: false })),
+      make(this.#siteOf(name, kind, { mode: 'shared', protocol: kind.kind === 'barrier' ? new BarrierProtocol() : new GateProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: false })),
     );
   }
 

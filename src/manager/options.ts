@@ -47,3 +47,11 @@ export interface OnceOptions {
   /** Default time-out of this handle, ms. */
   readonly timeoutMs?: number | undefined;
 }
+
+/** What another thread needs to attach: send it in `workerData` or a message. */
+export interface SharedManager {
+  readonly holdfast: 'manager';
+  readonly name: string | undefined;
+  readonly memory: object;
+  readonly start: number;
+}

@@ -40,8 +40,8 @@ export interface LockStatistics {
   readonly kind: string;
   /**
    * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `read` (upgradable ones too) and
-   * `write` (upgrades too) of an rwlock; `wait` of a condition, an event and a latch,
-   * where it counts those who had to wait and passed. All 0 where the kind has no such mode.
+   * `write` (upgrades too) of an rwlock; `wait` of a condition, an event, a latch and a
+   * barrier, where it counts those who had to wait and passed. All 0 where the kind has no such mode.
    */
   readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly read: ModeStatistics; readonly write: ModeStatistics; readonly wait: ModeStatistics };
   /** Acquisitions refused because the wait would have closed a cycle. */
@@ -66,7 +66,7 @@ const none: ModeStatistics = {
 };
 
 /** As what the acquisitions count that the slot itself counts. */
-const modeOf = { mutex: 'exclusive', once: 'exclusive', semaphore: 'permit', rwlock: 'write', condition: 'wait', event: 'wait', latch: 'wait' } as const satisfies Record<SlotKind['kind'], string>;
+const modeOf = { mutex: 'exclusive', once: 'exclusive', semaphore: 'permit', rwlock: 'write', condition: 'wait', event: 'wait', latch: 'wait', barrier: 'wait' } as const satisfies Record<SlotKind['kind'], string>;
 
 /** Reads the statistics of a slot. */
 export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {

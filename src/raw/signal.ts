@@ -105,7 +105,7 @@ export function waitQueued(
 }
 
 /** #2 → #1, #3 → #1. `false`: it was signalled before. */
-function withdraw(segment: Segment, slotAddress: number, self: number): boolean {
+export function withdraw(segment: Segment, slotAddress: number, self: number): boolean {
   const row = slotNumber(segment, slotAddress) + 1;
   if (segment.words.compareExchange(agentAt(segment, self) + WANTS, row, 0) === row) return true;
   clearRow(segment, self);
@@ -246,6 +246,12 @@ export function recoverSignals(segment: Segment, slotAddress: number, dead: numb
 /** Ends what `recoverSignals` began. */
 export function forgetSignals(segment: Segment, slotAddress: number, dead: number): void {
   segment.words.store(holdAt(segment, slotAddress, dead), 0);
+}
+
+/** The address of the slot that the thread of an agent waits for, whether it was signalled or not; 0 = none. */
+export function slotOfRow(segment: Segment, id: number): number {
+  const row = segment.words.load(agentAt(segment, id) + WANTS) & ~SIGNALLED;
+  return row === 0 ? 0 : slotAt(segment, row - 1);
 }
 
 /**

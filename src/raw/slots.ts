@@ -15,11 +15,12 @@
 import { agent, DRAINING, mask, OWNER, slot, UPGRADABLE } from '../../native-layout/index.js';
 import { agentAt, type Segment } from '../shm/segment.js';
 import * as mutex from './mutex.js';
+import * as barrier from './barrier.js';
 import * as gate from './gate.js';
 import { clearCell, clearRow, hasFlows } from './queue.js';
 import * as rwlock from './rwlock.js';
 import * as semaphore from './semaphore.js';
-import { isCondition, recoverCondition, withdrawDead } from './signal.js';
+import { isCondition, recoverCondition, slotOfRow, withdrawDead } from './signal.js';
 
 const { ownerDeaths, deathThread, deathAt } = slot.fields;
 const CLAIM = agent.fields.claim.at;
@@ -27,6 +28,9 @@ const THREAD = mask(agent.fields.claim.bits.thread);
 
 /** Clears the row of a dead agent. A signal that it had and did not take goes to another. */
 export function recoverRow(segment: Segment, dead: number): void {
+  // Before the row is touched: who takes over from this recoverer must find it.
+  const waiting = slotOfRow(segment, dead);
+  if (waiting !== 0 && barrier.isBarrier(segment.words, waiting)) barrier.recoverWaiter(segment, waiting, dead);
   const signalled = withdrawDead(segment, dead);
   if (signalled !== 0) gate.passSignalOn(segment, signalled);
   clearRow(segment, dead);
@@ -38,10 +42,12 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
   const condition = isCondition(words, slotAddress);
-  if (condition || gate.isGate(words, slotAddress)) {
+  const isMeeting = barrier.isBarrier(words, slotAddress);
+  if (condition || isMeeting || gate.isGate(words, slotAddress)) {
     // In whose section there is nothing but statistics, so nobody is told.
     semaphore.leaveFor(words, slotAddress, dead);
     if (condition) recoverCondition(segment, slotAddress, dead);
+    else if (isMeeting) barrier.recover(segment, slotAddress, dead);
     else gate.recover(segment, slotAddress, dead);
     return false;
   }

@@ -41,8 +41,13 @@ export interface LatchKind {
   readonly count: number;
 }
 
+export interface BarrierKind {
+  readonly kind: 'barrier';
+  readonly parties: number;
+}
+
 /** Whoever opens a name must say the same. */
-export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind | ConditionKind | EventKind | LatchKind;
+export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind | ConditionKind | EventKind | LatchKind | BarrierKind;
 
 /** The parameters of a kind in its word, without the primitive, and back. */
 interface Codec<Kind extends SlotKind> {
@@ -77,6 +82,10 @@ const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind
   latch: {
     encode: ({ count }) => count << bits.parameter.bit,
     decode: (word) => ({ kind: 'latch', count: word >>> bits.parameter.bit }),
+  },
+  barrier: {
+    encode: ({ parties }) => parties << bits.parameter.bit,
+    decode: (word) => ({ kind: 'barrier', parties: word >>> bits.parameter.bit }),
   },
   rwlock: {
     encode: ({ ownerDeath }) => (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0),

@@ -48,6 +48,13 @@ export interface Operations {
   passCancellable(gate: string): void;
   /** Counts a latch down, that often. */
   countDown(latch: string, times?: number): void;
+  openBarrier(barrier: string, parties: number): void;
+  meet(barrier: string, options?: AcquireOptions): number;
+  meetAsync(barrier: string): number;
+  /** Counts in `shadow[0]` before it meets, that often, and in `shadow[1]` how often fewer than four had counted then. */
+  meetOften(barrier: string, shadow: Int32Array, rounds: number): void;
+  /** How often it met before the barrier broke. */
+  meetUntilBroken(barrier: string): number;
   /** Opens it with a repair that appends 1 to `log`, and throws if `fails`. */
   openWithRepair(lock: string, log: Int32Array, outcome: 'succeeds' | 'fails'): void;
   openRwlock(lock: string, options: RwlockOptions): void;

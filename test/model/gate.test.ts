@@ -100,7 +100,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: GateRow })[] = [
   { name: 'the signals of dead flows are passed on and kept', find: '  if (signals > 0) forgetSignals(segment, slotAddress, dead);\n', replace: '', caughtBy: deadlyFlow },
   { name: 'the row of the dead is cleared, whatever it says', file: SIGNAL, find: '    if (row & SIGNALLED) return slotAt(segment, (row & ~SIGNALLED) - 1);\n', replace: '', caughtBy: deadly },
   { name: 'the dead can still be signalled', file: SIGNAL, find: 'if (words.compareExchange(at, row, 0) === row) return 0;', replace: 'if (at > 0) return 0;', caughtBy: deadly },
-  { name: 'recovery takes an event for a mutex', file: SLOTS, find: 'if (condition || gate.isGate(words, slotAddress)) {', replace: 'if (condition) {', caughtBy: deadlyFlow },
+  { name: 'recovery takes an event for a mutex', file: SLOTS, find: 'if (condition || isMeeting || gate.isGate(words, slotAddress)) {', replace: 'if (condition) {', caughtBy: deadlyFlow },
 ];
 
 const mutants = mutate<{ [K in keyof Modules]: Modules[K] }>({ raw: 'src/raw/gate.ts', queue: 'src/raw/queue.ts', park: 'src/park/park.ts', slots: SLOTS }, mutations);
