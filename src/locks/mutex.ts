@@ -3,7 +3,6 @@ import type { Hold } from '../agent/agent.js';
 import { LockError } from '../contract/errors.js';
 import { type AcquireAsyncOptions, type AcquireOptions, type Guard, type Lock, lockOrder, type OwnerDeath } from '../contract/lock.js';
 import * as raw from '../raw/mutex.js';
-import type { Segment } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { refuseThenable } from './body.js';
 import { CancelInterrupt } from './cancel-token.js';
@@ -11,15 +10,9 @@ import { acquireContended, refuse, refuseCancelled } from './contended.js';
 import { readDeath } from './deaths.js';
 import type { FlowQueue } from './flows.js';
 import { functionOf, optionsOf, signalOf, timeoutOf } from './options.js';
+import { releaseNoted } from './mutex-protocol.js';
 import * as refusals from './refusals.js';
 import { orderOf, type Site } from './site.js';
-import { noteHold } from './waits.js';
-
-/** `raw.release`, with the hold noted. Apart, since what is added to the class costs `run` two per cent. */
-function releaseNoted(segment: Segment, slotAddress: number, self: number): boolean {
-  noteHold(segment.words, slotAddress, self);
-  return raw.release(segment, slotAddress, self);
-}
 
 /** Mends the data that a dead owner may have left half-written. Runs under the lock. */
 export type Repair = (guard: MutexGuard, death: OwnerDeath) => void;
@@ -400,8 +393,7 @@ export class Mutex implements Lock {
   }
 
   #releaseContended(): void {
-    const { segment } = this.#site;
-    if (releaseNoted(segment, this.#slot, this.#self)) this.#flows.lookSoon();
+    if (releaseNoted(this.#site.segment, this.#slot, this.#self)) this.#flows.lookSoon();
     // A manager that was closed has taken the hold back already.
     else if (!(this.#words.load(this.#slot) & CLOSED)) throw refusals.notHeld(this.#site, 'unlock()', 'is not held by this thread', this.unlock);
   }

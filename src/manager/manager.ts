@@ -1,37 +1,22 @@
-import { DRAINING, header } from '../../native-layout/index.js';
+import { header } from '../../native-layout/index.js';
 import { Agent } from '../agent/agent.js';
 import { allocate, identityOf, isSharedMemory, isStart, managersOfThread, type SharedMemory, wordsOf } from '../agent/memory.js';
 import { LockError } from '../contract/errors.js';
 import type { CancelSource } from '../contract/lock.js';
 import { findCycles } from '../deadlock/wait-for.js';
 import { inherited, isMainThread, leaveForWorkers } from '../host/node.js';
-import { Barrier, type BarrierOptions, BarrierProtocol, readBarrierOptions } from '../locks/barrier.js';
 import { CancelToken } from '../locks/cancel-token.js';
-import { Condition, type ConditionOptions, ConditionProtocol, slotOfMutex } from '../locks/condition.js';
 import { type Deadlock, readCycle } from '../locks/deadlock.js';
-import { Event, type EventOptions } from '../locks/event.js';
-import { FlowQueue } from '../locks/flows.js';
-import { GateProtocol } from '../locks/gate-protocol.js';
-import { Latch, type LatchOptions, readLatchOptions } from '../locks/latch.js';
-import { Mutex, type Repair } from '../locks/mutex.js';
-import { mutexProtocol } from '../locks/mutex-protocol.js';
-import { Once } from '../locks/once.js';
-import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
-import { readRwlockOptions, Rwlock, type RwlockOptions, type RwlockReadView, rwlockSitesOf, type RwlockView } from '../locks/rwlock.js';
-import { OwnProtocol } from '../locks/rwlock-protocol.js';
-import { type Site, siteOf } from '../locks/site.js';
-import { readSemaphoreOptions, Semaphore, type SemaphoreOptions, SemaphoreProtocol } from '../locks/semaphore.js';
+import { choiceOf, countOf, optionsOf, timeoutOf } from '../locks/options.js';
 import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
-import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
 import { closeSlot } from '../raw/slots.js';
-import type { BarrierKind, EventKind, LatchKind, MutexKind, SlotKind } from '../registry/kinds.js';
-import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
+import { findNamed, kindOf, namedSlots } from '../registry/registry.js';
 import { deadlockPolicies, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
-import { type Detachable, Handles } from './handles.js';
-import type { ManagerOptions, MutexOptions, OnceOptions, SharedManager } from './options.js';
+import { NamedLocks } from './named-locks.js';
+import type { ManagerOptions, SharedManager } from './options.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
 import { checkCopies, checkSegment } from './versions.js';
 
@@ -42,8 +27,6 @@ export interface LockStatus extends SlotStatus {
 }
 
 const DEFAULT_NAME = 'default';
-/** Of a handle that was opened without a time-out of its own, where there is one default for each mode. */
-const DEFAULTS = -1;
 /** Addresses are signed words, and the memory begins with pages of its own. */
 const SIZE_LIMIT = 2 ** 31 - 2 ** 17;
 
@@ -52,33 +35,25 @@ const SIZE_LIMIT = 2 ** 31 - 2 ** 17;
  * then in every worker the same call attaches. Not to be confused with the Web Locks API of Node, whose `LockManager` knows one
  * thread and asynchronous waits only.
  */
-export class LockManager implements AsyncDisposable {
+export class LockManager extends NamedLocks implements AsyncDisposable {
   /** By which `getLockManager` finds it; `undefined` if it is reached by `share()` only. */
   readonly name: string | undefined;
-  readonly #agent: Agent;
-  readonly #options: SegmentOptions;
   readonly #memory: SharedMemory;
   readonly #start: number;
   readonly #key: string;
   readonly #isCreator: boolean;
-  /** Those opened without options, for the quick way. */
-  readonly #mutexes = new Map<string, Mutex>();
-  readonly #onces = new Map<string, Once>();
-  readonly #rwlocks = new Map<string, Rwlock>();
-  readonly #handles = new Handles();
-  readonly #flows = new Map<number, FlowQueue>();
   /** Whether workers find this manager by what this thread has left for them. */
   #hasLeft = false;
   #closed = false;
 
   private constructor(words: SharedWords, { name, memory, start }: Placement, isCreator: boolean) {
+    const key = keyOf(words, start);
+    super(new Agent(words, start, key), readOptions(words, start));
     this.name = name;
     this.#memory = memory;
     this.#start = start;
     this.#isCreator = isCreator;
-    this.#options = readOptions(words, start);
-    this.#key = keyOf(words, start);
-    this.#agent = new Agent(words, start, this.#key);
+    this.#key = key;
     managersOfThread.set(this.#key, this);
     // A manager that came from elsewhere does not take a name from one that this thread knows by it.
     if (name !== undefined && !managersOfThread.has(nameKey(name))) managersOfThread.set(nameKey(name), this);
@@ -140,157 +115,16 @@ export class LockManager implements AsyncDisposable {
     return { holdfast: 'manager', name: this.name, memory: this.#memory, start: this.#start };
   }
 
-  /**
-   * The mutex of that name, made if there is none; the same lock in every thread.
-   *
-   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with other parameters; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
-   */
-  mutex(name: string, options?: MutexOptions): Mutex {
-    const plain = options === undefined ? this.#mutexes.get(name) : undefined;
-    if (plain !== undefined) return plain;
-    this.#checkOpen(name);
-    const { fairness, reentrant, ownerDeath, repair, timeoutMs } = optionsOf(options, 'options');
-    if (repair !== undefined) functionOf(repair, 'repair');
-    const kind: MutexKind = {
-      kind: 'mutex',
-      fairness: choiceOf(fairness, ['eventual', 'fifo'], 'eventual', 'fairness'),
-      reentrant: flagOf(reentrant, 'reentrant'),
-      ownerDeath: choiceOf(ownerDeath, ['poison', 'release'], this.#options.ownerDeath, 'ownerDeath'),
-    };
-    const defaultMs = timeoutOf(timeoutMs, this.#options.exclusiveMs);
-    const make = (): Mutex => this.#makeMutex(name, kind, defaultMs, repair);
-    const mutex = repair === undefined ? this.#handles.get(name, kind, defaultMs, make) : make();
-    if (repair !== undefined) this.#handles.track(mutex);
-    if (options === undefined) this.#mutexes.set(name, mutex);
-    return mutex;
-  }
-
-  /**
-   * The work of that name that is done once; the same in every thread.
-   *
-   * @throws LockError as {@link mutex} does.
-   */
-  once(name: string, options?: OnceOptions): Once {
-    const plain = options === undefined ? this.#onces.get(name) : undefined;
-    if (plain !== undefined) return plain;
-    this.#checkOpen(name);
-    const timeoutMs = timeoutOf(optionsOf(options, 'options').timeoutMs, this.#options.exclusiveMs);
-    const kind = { kind: 'once' } as const;
-    const once = this.#handles.get(name, kind, timeoutMs, () => {
-      const site = this.#siteOf(name, kind, { mode: 'exclusive', protocol: mutexProtocol, inconsistent: TAKE_INCONSISTENT, timeoutMs, spins: true });
-      return new Once(new Mutex(site, this.#flowsOf(site), { reentrant: false, repair: undefined }), site.words, site.slot);
-    });
-    if (options === undefined) this.#onces.set(name, once);
-    return once;
-  }
-
-  /**
-   * The semaphore of that name, made with so many permits if there is none; the same in every thread.
-   *
-   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another number of permits; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
-   */
-  semaphore(name: string, options: SemaphoreOptions): Semaphore {
-    this.#checkOpen(name);
-    const { permits, timeoutMs } = readSemaphoreOptions(name, options);
-    const kind = { kind: 'semaphore', permits } as const;
-    const defaultMs = timeoutOf(timeoutMs, this.#options.sharedMs);
-    return this.#handles.get(name, kind, defaultMs, () => {
-      const site = this.#siteOf(name, kind, { mode: 'shared', protocol: new SemaphoreProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: true });
-      return new Semaphore(site, this.#flowsOf(site), permits);
-    });
-  }
-
-  /**
-   * The read-write lock of that name; the same in every thread.
-   *
-   * @throws LockError as {@link mutex} does.
-   */
-  rwlock(name: string, options?: RwlockOptions): Rwlock {
-    const plain = options === undefined ? this.#rwlocks.get(name) : undefined;
-    if (plain !== undefined) return plain;
-    this.#checkOpen(name);
-    const decision = readRwlockOptions(options, this.#options);
-    const { kind, repair, timeoutMs } = decision;
-    const make = (): Rwlock => {
-      const { exclusiveMs, inconsistent } = decision;
-      const site = this.#siteOf(name, kind, { mode: 'exclusive', protocol: new OwnProtocol(DRAINING), inconsistent, timeoutMs: exclusiveMs, spins: false });
-      return new Rwlock(rwlockSitesOf(site, decision), this.#flowsOf(site), repair);
-    };
-    const rwlock = repair === undefined ? this.#handles.get(name, kind, timeoutMs ?? DEFAULTS, make) : make();
-    if (repair !== undefined) this.#handles.track(rwlock);
-    if (options === undefined) this.#rwlocks.set(name, rwlock);
-    return rwlock;
-  }
-
-  /** `rwlock(name, options).read`. */
-  readLock(name: string, options?: RwlockOptions): RwlockReadView {
-    return this.rwlock(name, options).read;
-  }
-
-  /** `rwlock(name, options).write`. */
-  writeLock(name: string, options?: RwlockOptions): RwlockView {
-    return this.rwlock(name, options).write;
-  }
-
-  /**
-   * The condition of that name, where those wait who hold `mutex`; made if there is none, the same in every thread.
-   *
-   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another mutex; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
-   */
-  condition(name: string, mutex: Mutex, options?: ConditionOptions): Condition {
-    this.#checkOpen(name);
-    const timeoutMs = timeoutOf(optionsOf(options, 'options').timeoutMs, this.#options.exclusiveMs);
-    const kind = { kind: 'condition', mutex: slotOfMutex(mutex, this.#agent) } as const;
-    return this.#handles.get(name, kind, timeoutMs, () => {
-      const site = this.#siteOf(name, kind, { mode: 'exclusive', protocol: new ConditionProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs, spins: false });
-      return new Condition(site, this.#flowsOf(site), mutex);
-    });
-  }
-
-  /**
-   * The event of that name, made reset if there is none; the same in every thread.
-   *
-   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another `autoReset`; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
-   */
-  event(name: string, options?: EventOptions): Event {
-    this.#checkOpen(name);
-    const { autoReset: wanted, timeoutMs } = optionsOf(options, 'options');
-    const autoReset = flagOf(wanted, 'autoReset');
-    return this.#openGate(name, { kind: 'event', autoReset }, timeoutMs, (site) => new Event(site, this.#flowsOf(site), { autoReset }));
-  }
-
-  /**
-   * The latch of that name, made with that count if there is none; the same in every thread.
-   *
-   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another count; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
-   */
-  latch(name: string, options: LatchOptions): Latch {
-    this.#checkOpen(name);
-    const { count, timeoutMs } = readLatchOptions(name, options);
-    return this.#openGate(name, { kind: 'latch', count }, timeoutMs, (site) => new Latch(site, this.#flowsOf(site)));
-  }
-
-  /**
-   * The barrier of that name, made for so many parties if there is none; the same in every thread.
-   *
-   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use for another number; `ERR_LOCK_REGISTRY_FULL`; `ERR_LOCK_CLOSED`.
-   */
-  barrier(name: string, options: BarrierOptions): Barrier {
-    this.#checkOpen(name);
-    const { parties, timeoutMs } = readBarrierOptions(name, options);
-    return this.#openGate(name, { kind: 'barrier', parties }, timeoutMs, (site) => new Barrier(site, this.#flowsOf(site), parties));
-  }
-
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
   cancelToken(source?: CancelSource): CancelToken {
-    return new CancelToken(this.#agent.segment, source);
+    return new CancelToken(this.agent.segment, source);
   }
 
   /** Counts and wait times of one lock (`undefined` if there is none of that name), or of all by name. */
   getStatistics(name: string): LockStatistics | undefined;
   getStatistics(): Record<string, LockStatistics>;
   getStatistics(name?: string): LockStatistics | Record<string, LockStatistics> | undefined {
-    const { segment } = this.#agent;
+    const { segment } = this.agent;
     if (name === undefined) return Object.fromEntries([...namedSlots(segment)].map((one) => [one.name, readStatistics(segment, one.slotNumber)]));
     const slotNumber = findNamed(segment, name);
     return slotNumber === undefined ? undefined : readStatistics(segment, slotNumber);
@@ -300,7 +134,7 @@ export class LockManager implements AsyncDisposable {
   getLockStatus(name: string): LockStatus | undefined;
   getLockStatus(): Record<string, LockStatus>;
   getLockStatus(name?: string): LockStatus | Record<string, LockStatus> | undefined {
-    const { segment } = this.#agent;
+    const { segment } = this.agent;
     const read = (slotNumber: number, known: string): LockStatus => ({ name: known, kind: kindOf(segment, slotNumber).kind, ...readStatus(segment, slotNumber) });
     if (name === undefined) return Object.fromEntries([...namedSlots(segment)].map((one) => [one.name, read(one.slotNumber, one.name)]));
     const slotNumber = findNamed(segment, name);
@@ -312,13 +146,13 @@ export class LockManager implements AsyncDisposable {
    * refuse one. Needs no cooperation of the threads; may be called from any.
    */
   async detectDeadlocks(): Promise<Deadlock[]> {
-    const { segment } = this.#agent;
+    const { segment } = this.agent;
     return findCycles(segment).map((cycle) => readCycle(segment, cycle));
   }
 
   /** Totals now: locks held and threads blocked, named locks, attached threads. */
   get stats(): { readonly active: number; readonly waiting: number; readonly locks: number; readonly agents: number } {
-    const { segment } = this.#agent;
+    const { segment } = this.agent;
     const statuses = Object.values(this.getLockStatus());
     let agents = 0;
     for (let id = 1; id <= segment.words.load(segment.header + header.fields.agentHigh.at); id++) if (isLive(segment, id)) agents++;
@@ -338,61 +172,27 @@ export class LockManager implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    const { segment } = this.#agent;
+    const { segment } = this.agent;
     if (this.#isCreator) {
       setClosed(segment);
       const used = segment.words.load(segment.header + header.fields.slotHigh.at);
       for (let number = 0; number < used; number++) closeSlot(segment, slotAt(segment, number));
     }
     if (this.#hasLeft) leaveForWorkers(nameKey(this.name!), undefined);
-    for (const flows of this.#flows.values()) flows.close(shutSlot(segment));
-    this.#handles.detach(shutSlot(segment));
+    this.leave(shutSlot(segment));
     managersOfThread.delete(this.#key);
     if (this.name !== undefined && managersOfThread.get(nameKey(this.name)) === this) managersOfThread.delete(nameKey(this.name));
-    await this.#agent.detach();
+    await this.agent.detach();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #openGate<L extends Detachable>(name: string, kind: EventKind | LatchKind | BarrierKind, timeoutMs: unknown, make: (site: Site) => L): L {
-    const defaultMs = timeoutOf(timeoutMs, this.#options.sharedMs);
-    return this.#handles.get(name, kind, defaultMs, () =>
-      make(this.#siteOf(name, kind, { mode: 'shared', protocol: kind.kind === 'barrier' ? new BarrierProtocol() : new GateProtocol(), inconsistent: REFUSE_INCONSISTENT, timeoutMs: defaultMs, spins: false })),
-    );
-  }
-
-  #makeMutex(name: string, kind: MutexKind, timeoutMs: number, repair: Repair | undefined): Mutex {
-    const site = this.#siteOf(name, kind, {
-      mode: 'exclusive',
-      protocol: mutexProtocol,
-      inconsistent: kind.ownerDeath === 'release' || repair !== undefined ? TAKE_INCONSISTENT : REFUSE_INCONSISTENT,
-      timeoutMs,
-      spins: kind.fairness !== 'fifo',
-    });
-    return new Mutex(site, this.#flowsOf(site), { reentrant: kind.reentrant, repair });
-  }
-
-  #flowsOf(site: Site): FlowQueue {
-    let flows = this.#flows.get(site.slotNumber);
-    if (flows === undefined) this.#flows.set(site.slotNumber, (flows = new FlowQueue(site)));
-    return flows;
-  }
-
-  #siteOf(name: string, kind: SlotKind, rest: Pick<Site, 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
-    const mayBlock = !isMainThread || this.#options.blockingOnMain === 'allow';
-    return siteOf(this.#agent, openNamed(this.#agent, name, kind), { name, kind: kind.kind, mayBlock, refusesDeadlock: this.#options.deadlock === 'throw', ...rest });
-  }
-
   #leave(): void {
     if (this.name === undefined) return;
     leaveForWorkers(nameKey(this.name), this.share());
     this.#hasLeft = true;
-  }
-
-  #checkOpen(name: string): void {
-    if (this.#closed) throw closedManager(name);
   }
 }
 
