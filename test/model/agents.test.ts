@@ -518,7 +518,7 @@ const mutants: (Mutation & { readonly caughtBy: string })[] = [
     replace: '  segment.words.store(agentAt(segment, dead) + CLAIM, segment.words.load(agentAt(segment, dead) + CLAIM) & THREAD);\n  repairAfter(segment, dead, nowMs);\n  giveBack(segment, dead);',
   },
   { name: 'marks no children once it recovers', caughtBy: 'a parent is marked beside a recovery', find: '  markChildren(segment, dead);\n', replace: '' },
-  { name: 'leaves the row', caughtBy: 'two hear of two deaths, the lock is held', find: '  clearRow(segment, dead);\n', replace: '' },
+  { name: 'leaves the row', caughtBy: 'two hear of two deaths, the lock is held', find: '  recoverRow(segment, dead);\n', replace: '' },
   { name: 'leaves the cells', caughtBy: 'event loops wait for the lock of a dead one', file: SLOTS, find: '  if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);\n', replace: '' },
   { name: 'repairs no lock', caughtBy: 'a recoverer dies', file: SLOTS, find: 'return mutex.recover(segment, slotAddress, dead);', replace: 'return false;' },
   { name: 'wakes no thread', caughtBy: 'two hear of two deaths, the lock is waited for', find: '    unpark(segment, id);\n', replace: '' },
