@@ -10,7 +10,7 @@ const shares = shared.fields;
 
 /**
  * Counts since the lock was made. `totalAcquisitions` is exact, whichever threads acquired and whether they live; a thread that dies
- * between acquiring and counting is missing in the others.
+ * between acquiring and counting is missing in the others, and one that dies while it looks whether it may read is counted as if it had.
  */
 export interface ModeStatistics {
   readonly totalAcquisitions: number;

@@ -19,8 +19,8 @@
  * Fairness. A writer takes the word at once when it is free, whoever reads, and then lets nobody else in: readers do not
  * starve it. While WAITERS is set, nobody takes the free word as an owner while a thread is blocked with an older ticket, be it reader
  * or writer. So after the release of a writer those readers come in who were blocked before the next writer was, then that
- * writer. Whoever is blocked is overtaken by no owner whose ticket is younger, but for those that take the word in the moment in which
- * no row was seen, and one that was not woken for a whole patrol. Readers overtake freely while no owner keeps them out. Event loops
+ * writer. Whoever is blocked is overtaken by no owner whose ticket is younger, but for those that have looked at the rows before that
+ * one's was there, and one that was not woken for a whole patrol. Readers overtake freely while no owner keeps them out. Event loops
  * compete: they defer as threads do, but nobody defers to their flows.
  *
  * Invariants. INV-alone: in #4 no other agent is #9 but for a moment in which it looks. INV-hold: READS is set before the word is looked
@@ -29,7 +29,8 @@
  * while a waiter sleeps, either the word has WAITERS and an owner, or an agent that was woken has yet to look at the word, and
  * passes this on when its row is cleared (`leave`), also if it got in.
  *
- * Order. Reader: set READS, then read the word (`stepThenLoad`: one more sets READS, and one more clears it and counts the read). Writer: write DRAINING, then read the cells. So at least one of them sees the other.
+ * Order. Reader: set READS, then read the word (`stepThenLoad`: one more sets READS, and one more clears it and counts the read).
+ * Writer: write DRAINING, then read the cells. So at least one of them sees the other.
  * Reader that goes: clear READS, then read the word. Writer that sleeps: read its own wakes, then the cells. So it sees the cell
  * clear, or the reader sees DRAINING and wakes it. Waiters and releasers: as in mutex.ts.
  */

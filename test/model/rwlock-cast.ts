@@ -66,7 +66,9 @@ export function rwlockScenario(modules: Modules, rowOf: RwlockRow): Scenario {
   if (rowOf.reduction === undefined) return scenario;
   const { length } = rowOf.agents;
   const empty = smallSegment({} as never, { agents: length });
-  const threads = scenario.threads.map((plan, thread) => ({ ...plan, merge: liveInRwlock(empty, thread < length ? thread + 1 : 0, cancelWordOf(empty)) }));
+  // Not those that wait in an event loop: they remember more than `liveInRwlock` knows of.
+  const isFlow = (thread: number): boolean => rowOf.agents[thread]?.by.endsWith('flow') === true;
+  const threads = scenario.threads.map((plan, thread) => (isFlow(thread) ? plan : { ...plan, merge: liveInRwlock(empty, thread < length ? thread + 1 : 0, cancelWordOf(empty)) }));
   return { ...scenario, threads };
 }
 
@@ -394,6 +396,11 @@ function audited(context: Context, rowOf: RwlockRow): ModelWords {
   };
   return {
     ...words,
+    load(at) {
+      const value = words.load(at);
+      if (rowOf.checks === 'order') noteLook(context, empty, at, value);
+      return value;
+    },
     add(at, value) {
       if (idle.has(at)) return 0;
       const before = words.add(at, value);
@@ -467,6 +474,14 @@ function noteRow({ ghost }: Context, segment: Segment, at: number, value: number
   }
 }
 
+/** An agent that is about to claim looks at the word, and then at the rows: whose was not there yet when it did, it could not let go first. */
+function noteLook({ ghost, thread }: Context, segment: Segment, at: number, value: number): void {
+  if (at === firstSlot(segment)) ghost.set(`missed ${thread + 1}`, 0);
+  for (let id = 1; id <= segment.agentLimit; id++) {
+    if (at === agentAt(segment, id) + row.wants.at && value === 0) ghost.set(`missed ${thread + 1}`, ghost.get(`missed ${thread + 1}`) | (1 << id));
+  }
+}
+
 /** Before a release: those whose rows are there now are before whoever comes later. */
 function noteQueue({ ghost }: Context): void {
   ghost.set('awaiting', ghost.get('rows'));
@@ -475,7 +490,7 @@ function noteQueue({ ghost }: Context): void {
 /** Agent `id` has claimed the word to write. Whoever was blocked before the last release, and still is, has no older ticket. */
 function checkOrder(context: Context, segment: Segment, id: number): void {
   const { ghost } = context;
-  const rows = ghost.get('queued') & ghost.get('rows');
+  const rows = ghost.get('queued') & ghost.get('rows') & ~ghost.get(`missed ${id}`);
   const own = ghost.get('rows') & (1 << id) ? ghost.get(`ticket ${id}`) : Infinity;
   for (let other = 1; other <= segment.agentLimit; other++) {
     if (other === id || !(rows & (1 << other))) continue;

@@ -1,11 +1,11 @@
-/** As live-variables.ts, for the bodies of rwlock scenarios. */
-import { agent, cell, CLOSED, DIED, DRAINING, EXCLUSIVE, header, OWNER, UPGRADABLE } from '../../native-layout/index.js';
-import { agentAt, cellAt, type Segment } from '../../src/shm/segment.js';
+/** As live-variables.ts, for the bodies of rwlock scenarios that block, or only try. */
+import { agent, CLOSED, DIED, DRAINING, EXCLUSIVE, header, OWNER, UPGRADABLE } from '../../native-layout/index.js';
+import { agentAt, type Segment } from '../../src/shm/segment.js';
 import { TIMED_OUT } from '../harness/model-words.js';
 import type { Place, Recorded, Request, ThreadPlan } from '../harness/scenario.js';
 import { firstSlot } from './small-segment.js';
 
-const { park, mailbox, ticket, wants, amount } = agent.fields;
+const { park, ticket, wants, amount } = agent.fields;
 /** What a wake adds to a parking word. */
 const ONE_WAKE = 2;
 
@@ -17,8 +17,7 @@ export function liveInRwlock(segment: Segment, self: number, cancelWord: number)
   const lock = firstSlot(segment);
   const high = segment.header + header.fields.agentHigh.at;
   const record = agentAt(segment, self);
-  const cells = cellAt(segment, self, 0);
-  const own = { park: record + park.at, mailbox: record + mailbox.at, wants: record + wants.at, ticket: record + ticket.at, interest: cells + cell.fields.interest.at };
+  const own = { park: record + park.at, wants: record + wants.at, ticket: record + ticket.at };
   const parks = new Set(Array.from({ length: segment.agentLimit }, (_, i) => agentAt(segment, i + 1) + park.at));
 
   const isLoad = ({ request }: Recorded, at: number): boolean => request.kind === 'load' && request.at === at;
@@ -35,19 +34,13 @@ export function liveInRwlock(segment: Segment, self: number, cancelWord: number)
     return history.slice(begun + 1).some(({ request, result }) => request.kind === 'wait' && result === TIMED_OUT);
   };
 
-  /** Of a flow that waits: whether it has claimed the word. */
-  const hasClaimed = (history: readonly Recorded[]): boolean => {
-    const queued = history.findLastIndex(({ request }) => request.kind === 'store' && request.at === own.interest && request.a !== 0);
-    return queued !== -1 && history.slice(queued).some(({ request, result }) => request.kind === 'compareExchange' && request.at === lock && result === request.a && (request.b & DRAINING) !== 0);
-  };
-
   /** What the lock word has told since this look began; up to the end of the wait, if that is over. */
   const toldOf = (history: readonly Recorded[]): string => {
     const cleared = history.findLastIndex(({ request }) => request.kind === 'store' && request.at === own.wants && request.a === 0);
     const queued = history.findLastIndex(({ request }) => request.kind === 'store' && request.at === own.wants && request.a !== 0);
     const until = cleared > queued ? cleared : history.length;
     const isStart = ({ request }: Recorded): boolean =>
-      (request.kind === 'load' && (request.at === own.park || request.at === own.mailbox)) ||
+      (request.kind === 'load' && request.at === own.park) ||
       (request.at === lock && (request.kind === 'claim' || (request.kind === 'compareExchange' && (request.b & DRAINING) !== 0)));
     const look = history.slice(0, until);
     return look.slice(look.findLastIndex(isStart) + 1).filter((one) => isLoad(one, lock)).map(({ result }) => outcomeOf(result)).join('');
@@ -82,14 +75,11 @@ export function liveInRwlock(segment: Segment, self: number, cancelWord: number)
     const live: unknown[] = [];
     if (self === 0) live.push(history.find(({ request }) => request.kind === 'exited')?.result);
     // At the head of a loop, and asleep, nothing is remembered of the look before.
-    if (next.at !== own.park && next.at !== own.mailbox && !isIn('releaseRead')) live.push(toldOf(history), last(history, cancelWord));
+    if (next.at !== own.park && !isIn('releaseRead')) live.push(toldOf(history), last(history, cancelWord));
     if (isIn('#useUpgradable', '#useDowngrade')) live.push(history.findLast(({ request }) => request.kind === 'ghostGet' && request.name === 'writes')?.result);
     if (isIn('awaitClaim', 'awaitDrain', 'acquireReadQueued', 'acquireExclusiveQueued', 'upgradeQueued')) live.push(isExpired(history, isIn('awaitClaim', 'acquireReadQueued')));
     if (isIn('awaitClaim', 'awaitDrain', 'acquireReadQueued') && !(next.kind === 'load' && next.at === own.park)) live.push(last(history, own.park));
     if (isIn('awaitClaim')) live.push(last(history, own.ticket));
-    if (isIn('#arm')) live.push(next.kind === 'load' && next.at === own.mailbox ? '' : last(history, own.mailbox), previous?.request.kind === 'waitAsync' ? previous.result : '');
-    if (isIn('#flow')) live.push(last(history, own.interest), hasClaimed(history));
-    if (isIn('#giveUp')) live.push(history.findLast(({ request }) => request.kind === 'settled')?.result);
     if (isIn(...HAS_WORD) && !isIn('wakeTurn', 'wakeAll') && next.at !== lock) live.push(last(history, lock));
     if (isIn('wakeTurn') && !isIn('wakeFlows') && next.at !== high) live.push(turnOf(history, isIn('firstExclusive')));
     if (isTicket(next.at) && previous !== undefined && isTicket(previous.request.at)) live.push(previous.result);
