@@ -27,18 +27,19 @@ describe('LockManager.create', () => {
     const { slotLimit, agentLimit, ...rest } = optionsOf(create());
     expect(slotLimit).toBeGreaterThanOrEqual(1_024);
     expect(agentLimit).toBeGreaterThanOrEqual(128);
-    expect(rest).toEqual({ sharedMs: 10_000, exclusiveMs: 30_000, distributedMs: 60_000, ownerDeath: 'poison', blockingOnMain: 'refuse' });
+    expect(rest).toEqual({ sharedMs: 10_000, exclusiveMs: 30_000, distributedMs: 60_000, ownerDeath: 'poison', blockingOnMain: 'refuse', deadlock: 'throw' });
   });
 
   test('gives its options to all threads', () => {
     const timeouts = { sharedMs: 1, exclusiveMs: 0.5, distributedMs: Infinity };
-    const manager = create({ capacity: { locks: 3, agents: 2 }, timeouts, ownerDeath: 'release', blockingOnMain: 'allow' });
+    const manager = create({ capacity: { locks: 3, agents: 2 }, timeouts, ownerDeath: 'release', blockingOnMain: 'allow', deadlock: 'report' });
     expect(optionsOf(manager)).toEqual({
       slotLimit: 3,
       agentLimit: 2,
       ...timeouts,
       ownerDeath: 'release',
       blockingOnMain: 'allow',
+      deadlock: 'report',
     });
   });
 

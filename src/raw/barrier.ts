@@ -29,9 +29,9 @@ import { beginSection, endSection } from './semaphore.js';
 import { nextSuspect, withdraw } from './signal.js';
 
 /** It is broken, or was while the caller waited. */
-export const BROKEN = -8;
+export const BROKEN = -9;
 /** Flows of an earlier generation have to look first. */
-export const UNSETTLED = -9;
+export const UNSETTLED = -10;
 /** The calling agent is the last to arrive. */
 export const LAST = 1;
 
