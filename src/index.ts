@@ -3,7 +3,9 @@ export type { AcquireAsyncOptions, AcquireOptions, CancelSource, Guard, Lock, Lo
 export type { CancelToken } from './locks/cancel-token.js';
 export { acquireAll, acquireAllAsync, type GuardSet, type GuardsOf, lockAll, lockAllAsync } from './locks/lock-all.js';
 export type { Mutex, MutexGuard } from './locks/mutex.js';
+export type { JsonValue } from './locks/item.js';
 export type { Once } from './locks/once.js';
+export type { Queue, QueueOptions } from './locks/queue.js';
 export type { PermitAsyncOptions, PermitCount, PermitOptions, Semaphore, SemaphoreGuard, SemaphoreOptions } from './locks/semaphore.js';
 export type { HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
 export {

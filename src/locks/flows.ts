@@ -10,11 +10,11 @@ import type { Site } from './site.js';
 const TIMER_LIMIT_MS = 2 ** 31 - 1;
 
 /** An asynchronous acquisition that waits. */
-interface Flow {
+interface Flow<Wish> {
   readonly ticket: number;
   readonly sinceMs: number;
   readonly timeoutMs: number;
-  readonly wish: number;
+  readonly wish: Wish;
   readonly signal: AbortSignal | undefined;
   readonly resolve: (token: number) => void;
   readonly reject: (error: unknown) => void;
@@ -26,11 +26,11 @@ interface Flow {
  * The asynchronous acquisitions of one lock that wait in this thread, in order. To the other threads they are one waiter: the
  * ticket of the oldest stands in the agent's cell. Time-outs and aborts are settled here, without them.
  */
-export class FlowQueue implements Watcher {
-  readonly #site: Site;
-  readonly #flows = new Set<Flow>();
+export class FlowQueue<Wish = number> implements Watcher {
+  readonly #site: Site<Wish>;
+  readonly #flows = new Set<Flow<Wish>>();
 
-  constructor(site: Site) {
+  constructor(site: Site<Wish>) {
     this.#site = site;
   }
 
@@ -39,7 +39,7 @@ export class FlowQueue implements Watcher {
   }
 
   /** Resolves with the fencing token; for `wish` see `Protocol`. */
-  acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: number, within: (...args: never[]) => unknown): Promise<number> {
+  acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: Wish, within: (...args: never[]) => unknown): Promise<number> {
     const site = this.#site;
     if (signal?.aborted) return Promise.reject(refuse(site, raw.INTERRUPTED, 0, timeoutMs, reasonOf(signal), within));
     if (this.#flows.size === 0) {
@@ -52,7 +52,7 @@ export class FlowQueue implements Watcher {
     }
     if (timeoutMs === 0) return Promise.reject(refuse(site, raw.TIMED_OUT, 0, 0, undefined, within));
     return new Promise((resolve, reject) => {
-      const flow: Flow = {
+      const flow: Flow<Wish> = {
         ticket: takeTicket(site.segment, site.slot),
         sinceMs: now(),
         timeoutMs,
@@ -102,7 +102,7 @@ export class FlowQueue implements Watcher {
     this.#site.slot = slot;
   }
 
-  #grant(flow: Flow, token: number): void {
+  #grant(flow: Flow<Wish>, token: number): void {
     const site = this.#site;
     const nowMs = now();
     site.protocol.noteWait(site, nowMs - flow.sinceMs, nowMs, token);
@@ -116,7 +116,7 @@ export class FlowQueue implements Watcher {
     flow.resolve(token);
   }
 
-  #giveUp(flow: Flow, outcome: number): void {
+  #giveUp(flow: Flow<Wish>, outcome: number): void {
     if (!this.#flows.has(flow)) return;
     const site = this.#site;
     const wasOldest = this.#oldest() === flow;
@@ -134,17 +134,17 @@ export class FlowQueue implements Watcher {
     flow.reject(this.#error(flow, outcome));
   }
 
-  #error(flow: Flow, outcome: number): LockError {
+  #error(flow: Flow<Wish>, outcome: number): LockError {
     return refuse(this.#site, outcome, now() - flow.sinceMs, flow.timeoutMs, reasonOf(flow.signal), this.acquire);
   }
 
-  #forget(flow: Flow): void {
+  #forget(flow: Flow<Wish>): void {
     this.#flows.delete(flow);
     clearTimeout(flow.timer);
     flow.signal?.removeEventListener('abort', flow.onAbort);
   }
 
-  #oldest(): Flow | undefined {
+  #oldest(): Flow<Wish> | undefined {
     return this.#flows.values().next().value;
   }
 }

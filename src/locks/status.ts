@@ -3,6 +3,7 @@ import { agent, HANDED, header, OWNER, slot, DIED, CLOSED } from '../../native-l
 import { now } from '../contract/clock.js';
 import { threadOf } from '../raw/agents.js';
 import { amountOf, isBlockedOn } from '../raw/queue.js';
+import * as ring from '../raw/ring.js';
 import { heldBy, isSemaphore, permitsOf } from '../raw/semaphore.js';
 import { agentAt, type Segment, slotAt } from '../shm/segment.js';
 
@@ -29,6 +30,8 @@ export interface WaiterStatus extends ThreadStatus {
   readonly waitedMs: number;
   /** Of a semaphore: how many it waits for. */
   readonly permits?: number;
+  /** Of a queue: to pop or to push. */
+  readonly wants?: 'item' | 'room';
 }
 
 /** State, holders and queue of a lock. */
@@ -41,6 +44,8 @@ export interface SlotStatus {
   readonly waiters: readonly WaiterStatus[];
   /** Of a semaphore: permits in all, and those that nobody holds. */
   readonly permits?: { readonly total: number; readonly available: number };
+  /** Of a queue: how many there are and how many there is room for. Its state is `'closed'` once nothing is pushed any more. */
+  readonly items?: { readonly length: number; readonly capacity: number };
 }
 
 /** Reads a slot. What moves while it is read may be torn; a holder that changed meanwhile is left out. */
@@ -50,6 +55,7 @@ export function readStatus(segment: Segment, slotNumber: number): SlotStatus {
   const value = words.load(at + word.word.at);
   const token = words.loadNumber(at + word.token.at);
   const waiters = readWaiters(segment, at);
+  if (ring.isQueue(words, at)) return readItems(segment, at, value, waiters);
   if (isSemaphore(words, at)) return readPermits(segment, at, value, waiters);
   const owner = value & OWNER;
   const state = value & CLOSED ? 'closed' : value & DIED ? 'inconsistent' : value & HANDED ? 'handed' : owner === 0 ? 'free' : 'held';
@@ -76,6 +82,17 @@ function readPermits(segment: Segment, at: number, value: number, waiters: reado
   const wanting = waiters.map((waiter) => ({ ...toStatus(waiter), permits: waiter.permits }));
   // Permits that changed hands while this was read may be counted twice.
   return { state, holders, waiters: wanting, permits: { total, available: Math.max(0, available) } };
+}
+
+function readItems(segment: Segment, slotAddress: number, value: number, popping: readonly Waiter[]): SlotStatus {
+  const { words } = segment;
+  const at = ring.ringOf(words, slotAddress);
+  // Whoever makes it has yet to reserve its storage.
+  if (at === 0) return { state: 'free', holders: [], waiters: [], items: { length: 0, capacity: 0 } };
+  const pushing = readWaiters(segment, ring.roomOf(segment, at));
+  const waiters = [...popping.map((waiter) => ({ ...toStatus(waiter), wants: 'item' as const })), ...pushing.map((waiter) => ({ ...toStatus(waiter), wants: 'room' as const }))];
+  const state = value & CLOSED || ring.hasEnded(words, at) ? 'closed' : 'free';
+  return { state, holders: [], waiters: waiters.sort((a, b) => b.waitedMs - a.waitedMs), items: { length: ring.lengthOf(words, at), capacity: ring.capacityOf(words, at) } };
 }
 
 interface Waiter extends ThreadStatus {

@@ -8,15 +8,18 @@ import { CancelToken } from '../locks/cancel-token.js';
 import { FlowQueue } from '../locks/flows.js';
 import { Mutex, mutexProtocol, type Repair } from '../locks/mutex.js';
 import { Once } from '../locks/once.js';
+import { Queue, type QueueOptions, readQueueOptions } from '../locks/queue.js';
+import type { JsonValue } from '../locks/item.js';
 import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
 import { type Site, siteOf } from '../locks/site.js';
 import { readSemaphoreOptions, Semaphore, type SemaphoreOptions, SemaphoreProtocol } from '../locks/semaphore.js';
 import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
+import { ringOf } from '../raw/ring.js';
 import { closeSlot } from '../raw/slots.js';
-import type { MutexKind, SlotKind } from '../registry/kinds.js';
-import { closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
+import type { MutexKind, RoomKind, SlotKind } from '../registry/kinds.js';
+import { checkParameters, closedManager, findNamed, kindOf, namedSlots, openNamed, openQueue } from '../registry/registry.js';
 import { checkHeader, compareLayout, isClosed, type LayoutMismatch, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
@@ -30,8 +33,11 @@ export interface ManagerOptions {
    * such a manager is reached by `share()` only.
    */
   readonly name?: string | undefined;
-  /** Default: 1,024 locks and 128 threads. Memory that is not used costs address space only. */
-  readonly capacity?: { readonly locks?: number | undefined; readonly agents?: number | undefined } | undefined;
+  /**
+   * Default: 1,024 locks, 128 threads and 8 MiB for the items of all queues together. Memory that is not used costs address space only. A
+   * queue takes two locks.
+   */
+  readonly capacity?: { readonly locks?: number | undefined; readonly agents?: number | undefined; readonly queueBytes?: number | undefined } | undefined;
   /** Default time-outs, ms: 10,000 for shared, 30,000 for exclusive, 60,000 for distributed acquisitions. */
   readonly timeouts?: { readonly sharedMs?: number | undefined; readonly exclusiveMs?: number | undefined; readonly distributedMs?: number | undefined } | undefined;
   /** What becomes of a lock whose owner dies; see `Mutex`. Default `'poison'`. */
@@ -130,11 +136,12 @@ export class LockManager implements AsyncDisposable {
     const { name: wanted, capacity, timeouts, ownerDeath, blockingOnMain } = optionsOf(options, 'options');
     const name = wanted ?? (isNameTaken(DEFAULT_NAME) ? undefined : DEFAULT_NAME);
     if (wanted !== undefined) checkName(wanted);
-    const { locks, agents } = optionsOf(capacity, 'capacity');
+    const { locks, agents, queueBytes } = optionsOf(capacity, 'capacity');
     const { sharedMs, exclusiveMs, distributedMs } = optionsOf(timeouts, 'timeouts');
     const decided: SegmentOptions = {
       slotLimit: countOf(locks, 1_024, 1, 1_000_000, 'capacity.locks'),
       agentLimit: countOf(agents, 128, 1, 65_535, 'capacity.agents'),
+      heapBytes: countOf(queueBytes, 2 ** 23, 0, SIZE_LIMIT, 'capacity.queueBytes'),
       sharedMs: timeoutOf(sharedMs, 10_000, 'timeouts.sharedMs'),
       exclusiveMs: timeoutOf(exclusiveMs, 30_000, 'timeouts.exclusiveMs'),
       distributedMs: timeoutOf(distributedMs, 60_000, 'timeouts.distributedMs'),
@@ -142,7 +149,7 @@ export class LockManager implements AsyncDisposable {
       blockingOnMain: choiceOf(blockingOnMain, ['refuse', 'allow'], 'refuse', 'blockingOnMain'),
     };
     const { size } = placeRegions(0, decided);
-    if (size > SIZE_LIMIT) throw new TypeError(`capacity: ${decided.slotLimit} locks for ${decided.agentLimit} threads would take ${size} bytes; at most ${SIZE_LIMIT} are possible`);
+    if (size > SIZE_LIMIT) throw new TypeError(`capacity: ${decided.slotLimit} locks for ${decided.agentLimit} threads and ${decided.heapBytes} bytes of queues would take ${size} bytes; at most ${SIZE_LIMIT} are possible`);
     const { memory, start, words } = allocate(size);
     writeHeader(words, start, decided);
     const manager = new LockManager(words, { name, memory, start }, true);
@@ -235,6 +242,20 @@ export class LockManager implements AsyncDisposable {
     });
   }
 
+  /**
+   * The queue of that name, made with that capacity if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another capacity or `maxItemBytes`; `ERR_LOCK_REGISTRY_FULL` also if
+   * there is not that much left of `capacity.queueBytes`; `ERR_LOCK_CLOSED`.
+   */
+  queue<Item = JsonValue | Uint8Array>(name: string, options: QueueOptions): Queue<Item> {
+    this.#checkOpen(name);
+    const wanted = readQueueOptions(name, options);
+    const queue = this.#handles.get(name, { kind: 'queue' }, 0, () => this.#makeQueue<Item>(name, wanted));
+    checkParameters(name, queue, wanted);
+    return queue;
+  }
+
   /** A token that ends blocking waits in other threads; or, from a clone that this thread was sent, the same token again. */
   cancelToken(source?: CancelSource): CancelToken {
     return new CancelToken(this.#agent.segment, source);
@@ -312,15 +333,36 @@ export class LockManager implements AsyncDisposable {
     return new Mutex(site, this.#flowsOf(site), { reentrant: kind.reentrant, repair });
   }
 
+  #makeQueue<Item>(name: string, wanted: QueueOptions): Queue<Item> {
+    const { segment } = this.#agent;
+    const { items, room } = openQueue(this.#agent, name, wanted);
+    const place = { items: slotAt(segment, items), room: slotAt(segment, room), ring: ringOf(segment.words, slotAt(segment, items)) };
+    return new Queue<Item>(place, (protocol, side) =>
+      siteOf(this.#agent, side === place.items ? items : room, {
+        name,
+        kind: 'queue',
+        mode: 'shared',
+        protocol,
+        inconsistent: REFUSE_INCONSISTENT,
+        timeoutMs: this.#options.exclusiveMs,
+        spins: true,
+        mayBlock: this.#mayBlock,
+      }),
+    );
+  }
+
   #flowsOf(site: Site): FlowQueue {
     let flows = this.#flows.get(site.slotNumber);
     if (flows === undefined) this.#flows.set(site.slotNumber, (flows = new FlowQueue(site)));
     return flows;
   }
 
-  #siteOf(name: string, kind: SlotKind, rest: Pick<Site, 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
-    const mayBlock = !isMainThread || this.#options.blockingOnMain === 'allow';
-    return siteOf(this.#agent, openNamed(this.#agent, name, kind), { name, kind: kind.kind, mayBlock, ...rest });
+  get #mayBlock(): boolean {
+    return !isMainThread || this.#options.blockingOnMain === 'allow';
+  }
+
+  #siteOf(name: string, kind: Exclude<SlotKind, RoomKind>, rest: Pick<Site, 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
+    return siteOf(this.#agent, openNamed(this.#agent, name, kind), { name, kind: kind.kind, mayBlock: this.#mayBlock, ...rest });
   }
 
   #leave(): void {

@@ -1,5 +1,6 @@
 import { slot } from '../../native-layout/index.js';
 import { FIRST_BUCKET_MS, WAIT_BUCKETS } from '../locks/waits.js';
+import { countOf, POP, PUSH, ringOf, roomOf, slotOf } from '../raw/ring.js';
 import { kindOf } from '../registry/registry.js';
 import { type Segment, slotAt } from '../shm/segment.js';
 
@@ -28,8 +29,11 @@ export interface ModeStatistics {
 /** What a lock has seen since it was made. */
 export interface LockStatistics {
   readonly kind: string;
-  /** By mode: `exclusive` of a mutex, `permit` of a semaphore, where it counts acquisitions and not permits. All 0 where the kind has no such mode. */
-  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics };
+  /**
+   * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `push` and `pop` of a queue, where
+   * it counts items. All 0 where the kind has no such mode.
+   */
+  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly push: ModeStatistics; readonly pop: ModeStatistics };
   readonly ownerDeaths: number;
 }
 
@@ -48,14 +52,31 @@ const none: ModeStatistics = {
 
 /** Reads the statistics of a slot. */
 export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {
-  const { words } = segment;
   const at = slotAt(segment, slotNumber);
+  const { kind } = kindOf(segment, slotNumber);
+  const ownerDeaths = segment.words.load(at + word.ownerDeaths.at);
+  const locks = { exclusive: none, permit: none, push: none, pop: none };
+  if (kind === 'queue') return { kind, locks: { ...locks, ...readSides(segment, at) }, ownerDeaths };
+  return { kind, locks: { ...locks, [kind === 'semaphore' ? 'permit' : 'exclusive']: readMode(segment, at) }, ownerDeaths };
+}
+
+/** Those who push have a slot of their own. */
+function readSides(segment: Segment, at: number): Partial<LockStatistics['locks']> {
+  const { words } = segment;
+  const ring = ringOf(words, at);
+  if (ring === 0) return {};
+  const queue = { items: at, room: roomOf(segment, ring), ring };
+  const read = (side: number): ModeStatistics => ({ ...readMode(segment, slotOf(queue, side)), totalAcquisitions: countOf(words, queue, side) });
+  return { push: read(PUSH), pop: read(POP) };
+}
+
+function readMode(segment: Segment, at: number): ModeStatistics {
+  const { words } = segment;
   const buckets = Array.from({ length: WAIT_BUCKETS }, (_, i) => words.load(at + word.waits.at + i * Int32Array.BYTES_PER_ELEMENT));
   const totalWaits = buckets.reduce((sum, count) => sum + count, 0);
   const sum = words.loadNumber(at + word.waitMsSum.at);
   const maxWaitTimeMs = words.loadNumber(at + word.waitMsMax.at);
-  const { kind } = kindOf(segment, slotNumber);
-  const counts: ModeStatistics = {
+  return {
     totalAcquisitions: words.loadNumber(at + word.token.at),
     contendedAcquisitions: words.loadNumber(at + word.contended.at),
     totalWaits,
@@ -67,8 +88,6 @@ export function readStatistics(segment: Segment, slotNumber: number): LockStatis
     waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
     waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
   };
-  const locks = kind === 'semaphore' ? { exclusive: none, permit: counts } : { exclusive: counts, permit: none };
-  return { kind, locks, ownerDeaths: words.load(at + word.ownerDeaths.at) };
 }
 
 function percentile(buckets: readonly number[], total: number, share: number, max: number): number {

@@ -16,6 +16,7 @@ import { agent, mask, OWNER, slot } from '../../native-layout/index.js';
 import { agentAt, type Segment } from '../shm/segment.js';
 import * as mutex from './mutex.js';
 import { clearCell, hasFlows } from './queue.js';
+import { isQueue } from './ring.js';
 import * as semaphore from './semaphore.js';
 
 const { ownerDeaths, deathThread, deathAt } = slot.fields;
@@ -27,6 +28,11 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
+  if (isQueue(words, slotAddress)) {
+    // Its ring is as before or as after, so nobody is told.
+    semaphore.leaveFor(words, slotAddress, dead);
+    return false;
+  }
   if (semaphore.isSemaphore(words, slotAddress)) {
     if (!semaphore.recover(segment, slotAddress, dead)) return false;
     words.add(slotAddress + ownerDeaths.at, 1);

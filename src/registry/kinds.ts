@@ -20,8 +20,20 @@ export interface SemaphoreKind {
   readonly permits: number;
 }
 
+/** Its parameters stand in its ring. */
+export interface QueueKind {
+  readonly kind: 'queue';
+  readonly capacity?: number;
+  readonly maxItemBytes?: number;
+}
+
+/** A part of the queue of the same name, and no lock that users know. */
+export interface RoomKind {
+  readonly kind: 'room';
+}
+
 /** Whoever opens a name must say the same. */
-export type SlotKind = MutexKind | OnceKind | SemaphoreKind;
+export type SlotKind = MutexKind | OnceKind | SemaphoreKind | QueueKind | RoomKind;
 
 /** The parameters of a kind in its word, without the primitive, and back. */
 interface Codec<Kind extends SlotKind> {
@@ -45,6 +57,8 @@ const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind
     encode: ({ permits }) => permits << bits.permits.bit,
     decode: (word) => ({ kind: 'semaphore', permits: word >>> bits.permits.bit }),
   },
+  queue: { encode: () => 0, decode: () => ({ kind: 'queue' }) },
+  room: { encode: () => 0, decode: () => ({ kind: 'room' }) },
 };
 
 const nameOfPrimitive = Object.fromEntries(Object.entries(primitives).map(([name, number]) => [number, name])) as Readonly<Record<number, SlotKind['kind']>>;

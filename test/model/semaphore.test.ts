@@ -148,7 +148,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: SemaphoreRow })[] = [
   { name: 'younger threads hold back', file: QUEUE, find: ' && isOlder(ticketOf(segment, id), ticket)) return true;', replace: ') return true;', caughtBy: pair },
   { name: 'recovery leaves the hold', find: '  if (held) words.store(holdAt(segment, slotAddress, dead), 0);\n', replace: '', caughtBy: deadly },
   { name: 'recovery leaves the section word', find: 'if ((word & OWNER) !== dead || words', replace: 'if (word !== -1 || words', caughtBy: deadly },
-  { name: 'recovery stores the word', find: 'words.compareExchange(slotAddress, word, word & ~OWNER) === word) return held;', replace: '(words.store(slotAddress, 0), true)) return held;', caughtBy: { ...deadly, name: '1 permit, 2 × 1, closed, a death', others: ['closes'] } },
+  { name: 'recovery stores the word', find: 'words.compareExchange(slotAddress, word, word & ~OWNER) === word) return;', replace: '(words.store(slotAddress, 0), true)) return;', caughtBy: { ...deadly, name: '1 permit, 2 × 1, closed, a death', others: ['closes'] } },
   { name: 'recovery takes a semaphore for a mutex', file: SLOTS, find: 'if (semaphore.isSemaphore(words, slotAddress)) {', replace: 'if (false) {', caughtBy: deadly },
   { name: 'recovery leaves the flows', file: SLOTS, find: '  if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);\n', replace: '', caughtBy: { ...flows, name: '1 permit, a flow and a thread, a death', agents: [flow, one], deaths: 1 } },
 ];
