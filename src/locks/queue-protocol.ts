@@ -37,8 +37,8 @@ export class QueueProtocol implements Protocol<raw.Parcel> {
     raw.withdrawFlows(segment, this.#queue, self, this.side);
   }
 
-  passOn({ segment }: Site<raw.Parcel>): void {
-    raw.passOn(segment, this.#queue, this.side);
+  passOn(): void {
+    // Every event loop that waits is woken by each item, and by each place that becomes free.
   }
 
   countFlow(): void {

@@ -217,10 +217,8 @@ export function attempt(segment: Segment, queue: Queue, self: number, side: numb
   if (entered !== ENTERED) return entered === SHUT ? SHUT : BUSY;
   const result = move(segment, queue, side, parcel, contended);
   const wakesOthers = result > 0 && isWanted(segment, queue, opposite(side));
-  const wakesNext = result > 0 && isWanted(segment, queue, side);
   leave(segment, queue.items, self);
   if (wakesOthers) wakeNext(segment, slotOf(queue, opposite(side)));
-  if (wakesNext) passOn(segment, queue, side);
   return result;
 }
 
@@ -300,14 +298,13 @@ export function attemptForFlow(segment: Segment, queue: Queue, self: number, sid
   return result;
 }
 
-/** Withdraws the interest of the calling agent's flows. */
+/** Withdraws the interest of the calling agent's flows. They owe nothing: a thread is never woken in their place, nor they in that of another. */
 export function withdrawFlows(segment: Segment, queue: Queue, self: number, side: number): void {
   clearCell(segment, slotOf(queue, side), self);
-  passOn(segment, queue, side);
 }
 
-/** Wakes the next who can be served, after somebody has left those who wait. */
-export function passOn(segment: Segment, queue: Queue, side: number): void {
+/** Wakes the next who can be served, after a thread has left those who wait. */
+function passOn(segment: Segment, queue: Queue, side: number): void {
   if (canMove(segment.words, queue, side)) wakeNext(segment, slotOf(queue, side));
 }
 

@@ -29,8 +29,9 @@ export interface Plan {
   readonly limited?: true;
   /** The wait ends when the scenario's canceller says so. */
   readonly cancellable?: true;
-  /** Of one who makes: items that there shall be room for. */
+  /** Of one who makes: items that there shall be room for, and whether it is another queue. */
   readonly capacity?: number;
+  readonly other?: true;
 }
 
 export interface RingRow extends Row<Plan> {
@@ -56,7 +57,7 @@ const STRIDE = item.size + 8;
 const HEAP = 2 * 128;
 
 // Ghosts. `pushed`, `popped`: how many ever. `item n`: the value of the nth. `moved n`: whether agent n has moved its item in this round.
-// `closed`, `ended`. `pausing`: who sleeps because another is in the section. `died`.
+// `closed`, `ended`. `drained`: somebody was told that nothing is left and nothing will come. `pausing`: who sleeps because another is in the section. `died`.
 
 export function ringScenario(modules: Modules, row: RingRow): Scenario {
   const scenario = scenarioOf(castOf(modules, row), row);
@@ -221,6 +222,9 @@ class Caller {
     ghost.set(movedGhost(this.#self), 0);
     const result = by === 'try' ? this.#attempt() : by === 'flow' ? this.#flow() : this.#block();
     const moved = ghost.get(movedGhost(this.#self));
+    const { words } = this.segment;
+    this.#context.assert(words.load(agentAt(this.segment, this.#self) + wants.at) === 0, 'leaves its row behind');
+    for (const number of [0, 1]) this.#context.assert(words.load(cellAt(this.segment, this.#self, number) + INTEREST) === 0, 'leaves its cell behind');
     if (result > 0) {
       this.#context.assert(moved === result, `told ${result}, and it was ${moved}`);
       return;
@@ -241,21 +245,24 @@ class Caller {
       (result === raw.BUSY && by === 'try');
     this.#context.assert(isExpected === true, `told ${result}`);
     // Nothing is pushed any more, so this stays so.
-    if (result === raw.ENDED && this.#side === raw.POP) this.#context.assert(ghost.get('pushed') === ghost.get('popped'), 'told that all is popped, and it is not');
+    if (result === raw.ENDED && this.#side === raw.POP) ghost.set('drained', 1);
   }
 
   #make(): void {
     const { raw } = this.#modules;
     const { capacity = 1 } = this.#plan;
     const { words } = this.segment;
-    const result = raw.reserve(this.segment, this.#queue.items, this.#self, capacity, ITEM_BYTES, 1);
-    const at = raw.ringOf(words, this.#queue.items);
+    const number = this.#plan.other ? 1 : 0;
+    const result = raw.reserve(this.segment, slotAt(this.segment, number), this.#self, capacity, ITEM_BYTES, 1);
+    const at = raw.ringOf(words, slotAt(this.segment, number));
     if (result === raw.NO_STORAGE) return this.#context.assert(raw.storageOf(capacity, ITEM_BYTES) > HEAP / 2, 'there is room, and it is told that there is none');
     this.#context.assert(result === raw.READY, `told ${result}`);
     this.#context.assert(at !== 0 && raw.itemBytesOf(words, at) === ITEM_BYTES && raw.roomOf(this.segment, at) === this.#queue.room, 'not ready, and told so');
-    const made = this.#context.ghost.get('made');
+    const { ghost } = this.#context;
+    const made = ghost.get(`made ${number}`);
     this.#context.assert(made === 0 || made === at, 'made twice');
-    this.#context.ghost.set('made', at);
+    this.#context.assert(ghost.get(`made ${1 - number}`) !== at, 'two queues in one place');
+    ghost.set(`made ${number}`, at);
   }
 
   #attempt(): number {
@@ -288,7 +295,6 @@ class Caller {
     const result = raw.attemptForFlow(this.segment, this.#queue, this.#self, this.#side, this.#parcel);
     if (result > 0) {
       queue.clearCell(this.segment, this.#slot, this.#self);
-      raw.passOn(this.segment, this.#queue, this.#side);
       return result;
     }
     return result === BUSY ? BUSY : this.#giveUp(result);
@@ -354,7 +360,10 @@ function audited(context: Context, row: RingRow, parcel?: rings.Parcel): ModelWo
     compareExchange(at, expected, next) {
       const before = words.compareExchange(at, expected, next);
       if (before !== expected) return before;
-      if (at === queue.items && next & CLOSED) ghost.set('closed', 1);
+      if (at === queue.items) {
+        context.assert((next & ~(OWNER | CLOSED)) === 0, `the word is in no legal state: ${next}`);
+        if (next & CLOSED) ghost.set('closed', 1);
+      }
       if (at === queue.ring + ring.fields.closed.at) ghost.set('ended', 1);
       return before;
     },
@@ -368,6 +377,7 @@ function pushedOf(ghost: Ghosts, row: RingRow): number {
 function notePush({ ghost, assert, thread }: Context, row: RingRow, parcel: rings.Parcel): void {
   const before = pushedOf(ghost, row);
   assert(before - ghost.get('popped') < row.capacity, 'more is pushed than there is room for');
+  assert(ghost.get('drained') === 0, 'pushed after somebody was told that nothing will come');
   ghost.set(`item ${before}`, parcel.bytes[0]!);
   ghost.add('pushed', 1);
   ghost.set(movedGhost(thread + 1), before + 1);
@@ -393,10 +403,12 @@ function whatIsLeft({ raw }: Modules, segment: Segment, row: RingRow, ghost: Gho
   const pushed = pushedOf(ghost, row);
   const popped = ghost.get('popped');
   const length = raw.lengthOf(words, queue.ring);
+  if (ghost.get('drained') === 1 && length > 0) return 'told that nothing is left, and something is';
   if (length !== pushed - popped) return `${pushed} were pushed and ${popped} popped, and ${length} are there`;
   if (raw.countOf(words, queue, raw.PUSH) !== pushed || raw.countOf(words, queue, raw.POP) !== popped) return 'the counts are wrong';
   const isOver = ghost.get('ended') === 1 || ghost.get('closed') === 1;
-  for (const [thread, { by }] of row.agents.entries()) {
+  const isCancelled = words.load(smallSegment(words, sizeOf(row)).size) !== 0;
+  for (const [thread, { by, cancellable }] of row.agents.entries()) {
     const id = thread + 1;
     const record = agentAt(segment, id);
     const row = words.load(record + wants.at);
@@ -408,6 +420,7 @@ function whatIsLeft({ raw }: Modules, segment: Segment, row: RingRow, ghost: Gho
       continue;
     }
     if (waits && isOver) return `agent ${id} waits after the end`;
+    if (waits && isCancelled && cancellable) return `agent ${id} is cancelled and waits`;
     if ((row === 1 || popsAsFlow) && length > 0) return `agent ${id} sleeps and could pop`;
     if ((row === 2 || pushesAsFlow) && length < words.load(queue.ring + ring.fields.capacity.at)) return `agent ${id} sleeps and could push`;
     if (!waits && words.load(record + parkWord.at) & ASLEEP) return `agent ${id} is marked as asleep`;
