@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { transform } from 'esbuild';
-import { getLockManager, LockManager } from 'holdfast';
-import { locked } from 'holdfast/decorators';
+import { type CancelSource, getLockManager, LockManager } from 'holdfast';
+import { limited, locked } from 'holdfast/decorators';
 import ts from 'typescript';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { endThreads, ownerOf, refusal, refusalCode, sharedWords, Thread } from './harness/workers.js';
@@ -46,10 +46,12 @@ describe.each(['esbuild', 'typescript'])('compiled by %s', (compiler) => {
       hidden: true,
       nested: [true, true],
       declared: true,
+      limited: [5, 's', 2],
+      limitedAsync: 1,
       undeclared: 'ERR_LOCK_ASYNC_BODY',
       throws: 'on purpose',
       rejects: 'on purpose',
-      names: ['plain', 'awaited'],
+      names: ['plain', 'awaited', 'limited'],
       free: [],
     });
   });
@@ -62,6 +64,13 @@ describe('in workers', () => {
     await Promise.all(Array.from({ length: 3 }, () => obey({ what: 'count', words, rounds: 20_000 })));
     expect(words[0]).toBe(60_000);
     expect(manager.getStatistics('count')?.locks.exclusive.totalAcquisitions).toBe(60_000);
+  });
+
+  test('a limited method is run by so many at a time', async () => {
+    const words = sharedWords(3);
+    await Promise.all(Array.from({ length: 3 }, () => obey({ what: 'crowd', words, rounds: 10_000 })));
+    expect([...words]).toEqual([30_000, 0, 0]);
+    expect(manager.getStatistics('crowd')?.locks.permit.totalAcquisitions).toBe(30_000);
   });
 
   test.each(['impatient', 'impatientAsync'])('the time-out of %s() ends its wait, and not earlier', async (what) => {
@@ -226,6 +235,107 @@ describe('options', () => {
     await Promise.all(Array.from({ length: 10 }, () => store.awaited()));
     expect(store.most).toBe(1);
   });
+});
+
+describe('a limited method', () => {
+  class Pool {
+    readonly id: string;
+    inside = 0;
+    most = 0;
+    constructor(id: string) {
+      this.id = id;
+    }
+    @limited('limit/blocking', { permits: 2 })
+    nested(depth: number): number {
+      return depth === 0 ? manager.semaphore('limit/blocking', { permits: 2 }).available : this.nested(depth - 1);
+    }
+    @limited(function (this: Pool, key: string) { return `limit/${this.id}/${key}`; }, { permits: 3 })
+    async awaited(_: string): Promise<void> {
+      this.most = Math.max(this.most, ++this.inside);
+      await new Promise((resolve) => setImmediate(resolve));
+      this.inside--;
+    }
+    @limited('limit/impatient', { permits: 1, timeoutMs: 25 })
+    async impatient(): Promise<string> {
+      return 'ran';
+    }
+    @limited('limit/impatient', { permits: 1, timeoutMs: 0 })
+    atOnce(): string {
+      return 'ran';
+    }
+  }
+
+  test('holds one permit while it runs, and gives it back', () => {
+    const pool = new Pool('p');
+    expect([pool.nested(0), pool.nested(1)]).toEqual([1, 0]);
+    expect(manager.semaphore('limit/blocking', { permits: 2 }).available).toBe(2);
+  });
+
+  test('that needs more permits than there are is refused, and all go back', async () => {
+    expect(await refusalCode(() => new Pool('p').nested(2))).toBe('ERR_LOCK_RECURSIVE');
+    expect(manager.semaphore('limit/blocking', { permits: 2 }).available).toBe(2);
+  });
+
+  test('is run by so many flows at a time, for each name', async () => {
+    const pool = new Pool('q');
+    await Promise.all(Array.from({ length: 10 }, () => pool.awaited('a')));
+    expect(pool.most).toBe(3);
+    pool.most = 0;
+    await Promise.all(Array.from({ length: 10 }, (_, i) => pool.awaited(i % 2 === 0 ? 'a' : 'b')));
+    expect(pool.most).toBe(6);
+    expect(manager.getStatistics('limit/q/a')?.locks.permit.totalAcquisitions).toBe(15);
+  });
+
+  test.each([['impatient', 25], ['atOnce', 0]] as const)('%s waits %i ms', async (method, timeoutMs) => {
+    const thread = await Thread.start();
+    await thread.do('openSemaphore', 'limit/impatient', { permits: 1 });
+    await thread.do('acquire', 'limit/impatient');
+    const error = await refusal(async () => new Pool('p')[method]());
+    expect(error).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', report: { lock: 'limit/impatient', kind: 'semaphore', timeoutMs } });
+    expect(error.report['waitedMs']).toBeGreaterThanOrEqual(timeoutMs - 1);
+    await thread.do('release', 'limit/impatient');
+    expect(await new Pool('p')[method]()).toBe('ran');
+  });
+
+  test('waits by default as long as the manager says, takes cancel and signal, and looks the manager up', async () => {
+    await using own = LockManager.create({ name: 'limiting', timeouts: { sharedMs: 9 }, blockingOnMain: 'allow' });
+    class Store {
+      @limited('s', { manager: 'limiting', permits: 1 })
+      async awaited(): Promise<void> {}
+      @limited('s', { manager: own, permits: 1, cancel: (token: CancelSource) => token })
+      cancellable(_: CancelSource): void {}
+      @limited('s', { manager: own, permits: 1, signal: (signal: AbortSignal) => signal })
+      async abortable(_: AbortSignal): Promise<void> {}
+    }
+    const store = new Store();
+    const guard = own.semaphore('s', { permits: 1 }).acquire();
+    const token = own.cancelToken();
+    token.cancel('enough');
+    expect(await refusal(store.awaited())).toMatchObject({ code: 'ERR_LOCK_TIMEOUT', report: { timeoutMs: 9 } });
+    expect(await refusal(() => store.cancellable(token))).toMatchObject({ code: 'ERR_LOCK_ABORTED', report: { reason: 'enough' } });
+    expect(await refusal(store.abortable(AbortSignal.abort('enough')))).toMatchObject({ code: 'ERR_LOCK_ABORTED', report: { reason: 'enough' } });
+    guard.release();
+    await store.awaited();
+  });
+
+  test('that returns a promise unasked is refused, and holds nothing', async () => {
+    class Store {
+      @limited('limit/promise', { permits: 1 })
+      undeclared(): Promise<void> {
+        return Promise.resolve();
+      }
+    }
+    expect((await refusal(() => new Store().undeclared())).message).toMatch(/^@limited of undeclared: .*"limit\/promise" is not held/);
+    expect(manager.semaphore('limit/promise', { permits: 1 }).available).toBe(1);
+  });
+
+  test.each([[undefined, /^permits of "x" are missing/], [{ permits: 0 }, /^permits must be a whole number/], [{ permits: 1, timeoutMs: -1 }, /^timeoutMs must be/]])(
+    'with %o is refused where it is decorated',
+    (options, message) => {
+      expect(() => limited('x', options as { permits: number })).toThrow(TypeError);
+      expect(() => limited('x', options as { permits: number })).toThrow(message);
+    },
+  );
 });
 
 describe('what is refused', () => {

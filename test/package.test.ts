@@ -111,7 +111,7 @@ test('import and require give the same API', () => {
 });
 
 test.each([
-  ['holdfast/decorators', ['locked']],
+  ['holdfast/decorators', ['limited', 'locked']],
   ['holdfast/testing', ['expectNoLocksHeld']],
 ])('%s is imported and required, and shares its managers with the core', (entry, names) => {
   const printed = runAsUser(`

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { getLockManager } from 'holdfast';
+import { getLockManager, type Mutex } from 'holdfast';
 import { endThreads, newLog, refusal, sharedWords, startThreads, Thread, until, untilBlocked } from './harness/workers.js';
 
 const manager = getLockManager();
@@ -101,4 +101,78 @@ test('are the same from every thread, all at once or one by one', () => {
   const all = manager.getStatistics();
   expect(all[name]).toEqual(manager.getStatistics(name));
   expect(Object.keys(all)).toHaveLength(manager.stats.locks);
+});
+
+/** Has a worker wait for a lock that this thread holds, and get it. */
+async function getBySleeping(mutex: Mutex, worker: Thread, form: 'acquire' | 'acquireAsync'): Promise<void> {
+  const guard = mutex.acquire();
+  const waiting = worker.do(form, name, { timeoutMs: Infinity });
+  if (form === 'acquire') await untilBlocked(manager, name, 1);
+  // A flow does not show as blocked; when this is answered, it waits.
+  else await worker.do('ping');
+  guard.release();
+  expect(await waiting).toMatchObject({ held: true });
+}
+
+/** Until it has been held for some time: a lower bound of that. */
+function heldForSomeTime(): Promise<number> {
+  return until('a hold of some length', () => {
+    const [holder] = manager.getLockStatus(name)!.holders;
+    return holder!.heldForMs > 10 && holder!.heldForMs;
+  });
+}
+
+test.each([
+  ['acquire', {}],
+  ['acquireAsync', {}],
+  ['acquire', { fairness: 'fifo' }],
+  ['acquire', { reentrant: true }],
+  ['acquireAsync', { reentrant: true, fairness: 'fifo' }],
+] as const)('tell how long holds took that began with a sleep: by %s, %o', async (form, options) => {
+  const mutex = manager.mutex(name, options);
+  const worker = await Thread.start();
+  await worker.do('open', name, options);
+  await getBySleeping(mutex, worker, form);
+  const leastMs = await heldForSomeTime();
+  expect(counts().sampledHolds).toBe(0);
+  await worker.do('release', name);
+  const long = counts();
+  expect(long).toMatchObject({ totalAcquisitions: 2, sampledHolds: 1, avgSampledHoldTimeMs: long.maxSampledHoldTimeMs });
+  expect(long.maxSampledHoldTimeMs).toBeGreaterThanOrEqual(leastMs);
+  await worker.do('acquire', name);
+  await worker.do('release', name);
+  expect(counts()).toMatchObject({ totalAcquisitions: 3, sampledHolds: 1 });
+  await getBySleeping(mutex, worker, form);
+  await worker.do('release', name);
+  const { sampledHolds, avgSampledHoldTimeMs, maxSampledHoldTimeMs } = counts();
+  expect(sampledHolds).toBe(2);
+  expect(avgSampledHoldTimeMs).toBeGreaterThanOrEqual(maxSampledHoldTimeMs / 2);
+  expect(avgSampledHoldTimeMs).toBeLessThan(maxSampledHoldTimeMs);
+});
+
+test('time a nested hold once, as a whole', async () => {
+  const mutex = manager.mutex(name, { reentrant: true });
+  const worker = await Thread.start();
+  await worker.do('open', name, { reentrant: true });
+  await getBySleeping(mutex, worker, 'acquire');
+  await worker.do('acquire', name);
+  await worker.do('release', name);
+  const leastMs = await heldForSomeTime();
+  expect(counts().sampledHolds).toBe(0);
+  await worker.do('release', name);
+  expect(counts().sampledHolds).toBe(1);
+  expect(counts().maxSampledHoldTimeMs).toBeGreaterThanOrEqual(leastMs);
+});
+
+test('do not time what did not end by a release of the owner', async () => {
+  const mutex = manager.mutex(name, { ownerDeath: 'release' });
+  const workers = await startThreads(2);
+  for (const worker of workers) await worker.do('open', name, { ownerDeath: 'release' });
+  await getBySleeping(mutex, workers[0]!, 'acquire');
+  expect(await refusal(workers[1]!.do('unlock', name))).toMatchObject({ code: 'ERR_LOCK_NOT_HELD' });
+  expect(counts().sampledHolds).toBe(0);
+  await workers[0]!.end('terminate()');
+  await workers[1]!.do('acquire', name);
+  await workers[1]!.do('release', name);
+  expect(counts()).toMatchObject({ totalAcquisitions: 3, sampledHolds: 0 });
 });

@@ -84,3 +84,38 @@ export class SpinningFutexMutex {
     return Math.max(100, Math.round((sample * SpinningFutexMutex.#spinMs) / (performance.now() - startMs)));
   }
 }
+
+/** First come, first served: each waiter sleeps on a word of its own, and a release wakes the next in turn. */
+export class FutexTicketLock {
+  /** More than there are threads, so that no two sleep on the same word. */
+  static readonly #turns = 64;
+  static readonly #line = 16;
+  static readonly #serving = FutexTicketLock.#line;
+  static readonly bytes = (FutexTicketLock.#turns + 2) * FutexTicketLock.#line * Int32Array.BYTES_PER_ELEMENT;
+  readonly #words: Int32Array;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory);
+  }
+
+  lock(): void {
+    const ticket = Atomics.add(this.#words, 0, 1);
+    const at = FutexTicketLock.#turnOf(ticket);
+    for (;;) {
+      const seen = Atomics.load(this.#words, at);
+      if (Atomics.load(this.#words, FutexTicketLock.#serving) === ticket) return;
+      Atomics.wait(this.#words, at, seen);
+    }
+  }
+
+  unlock(): void {
+    const next = (Atomics.load(this.#words, FutexTicketLock.#serving) + 1) | 0;
+    Atomics.store(this.#words, FutexTicketLock.#serving, next);
+    Atomics.add(this.#words, FutexTicketLock.#turnOf(next), 1);
+    Atomics.notify(this.#words, FutexTicketLock.#turnOf(next), 1);
+  }
+
+  static #turnOf(ticket: number): number {
+    return (2 + (ticket & (FutexTicketLock.#turns - 1))) * FutexTicketLock.#line;
+  }
+}

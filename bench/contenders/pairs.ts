@@ -5,7 +5,7 @@ import AsyncLock from 'async-lock';
 import AwaitLock from 'await-lock';
 import mutexify from 'mutexify/promise.js';
 import type { Mutex } from 'holdfast';
-import { PAIR } from './baselines.js';
+import { PAIR, WASM_PAIR } from './baselines.js';
 import { FutexMutex } from './futex.js';
 import { multithreadingMutex, v8Mutex, v8MutexFlags, webLocks } from './foreign.js';
 
@@ -51,6 +51,22 @@ async function openBatch(names: number, options?: object): Promise<Batch> {
 
 const nothing = (): void => {};
 
+async function wasmPair(): Promise<{ compareExchange(at: number, expected: number, next: number): number; exchange(at: number, next: number): number }> {
+  const { default: wabt } = await import('wabt');
+  const { parseWat } = await wabt();
+  const { buffer } = parseWat(
+    'pair.wat',
+    `(module
+      (memory 1 1 shared)
+      (func (export "compareExchange") (param i32 i32 i32) (result i32) (i32.atomic.rmw.cmpxchg (local.get 0) (local.get 1) (local.get 2)))
+      (func (export "exchange") (param i32 i32) (result i32) (i32.atomic.rmw.xchg (local.get 0) (local.get 1))))`,
+    { threads: true },
+  ).toBinary({});
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(buffer), {});
+  return exports as unknown as Awaited<ReturnType<typeof wasmPair>>;
+}
+
+
 export const pairs: Readonly<Record<string, PairContender>> = {
   [PAIR]: {
     open: async () => {
@@ -59,6 +75,17 @@ export const pairs: Readonly<Record<string, PairContender>> = {
         for (let i = 0; i < count; i++) {
           Atomics.compareExchange(word, 0, 0, 1);
           Atomics.exchange(word, 0, 0);
+        }
+      };
+    },
+  },
+  [WASM_PAIR]: {
+    open: async () => {
+      const { compareExchange, exchange } = await wasmPair();
+      return (count) => {
+        for (let i = 0; i < count; i++) {
+          compareExchange(0, 0, 1);
+          exchange(0, 0);
         }
       };
     },
@@ -95,6 +122,15 @@ export const pairs: Readonly<Record<string, PairContender>> = {
       const lock = await mutex('try');
       return (count) => {
         for (let i = 0; i < count; i++) lock.tryAcquire()!.release();
+      };
+    },
+  },
+  'holdfast semaphore acquire': {
+    open: async () => {
+      const { getLockManager } = await import('holdfast');
+      const semaphore = getLockManager().semaphore('permits', { permits: 4 });
+      return (count) => {
+        for (let i = 0; i < count; i++) semaphore.acquire().release();
       };
     },
   },

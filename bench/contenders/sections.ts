@@ -1,7 +1,7 @@
 /** Contenders that several threads share. */
 import type { MutexOptions } from 'holdfast';
-import { RAW } from './baselines.js';
-import { FutexMutex, RawMutex, SpinningFutexMutex } from './futex.js';
+import { RAW, TICKETS } from './baselines.js';
+import { FutexMutex, FutexTicketLock, RawMutex, SpinningFutexMutex } from './futex.js';
 import { multithreadingMutex, v8Mutex, v8MutexFlags, webLocks } from './foreign.js';
 
 /** Runs `body` under the lock; a promise is that of the end of the section. */
@@ -27,9 +27,9 @@ function enterBy(lock: { lock(): unknown; unlock(): void }): Enter {
   };
 }
 
-function onWord(Lock: new (memory: SharedArrayBuffer) => { lock(): void; unlock(): void }): SharedContender {
+function onMemory(Lock: new (memory: SharedArrayBuffer) => { lock(): void; unlock(): void }, bytes = 64): SharedContender {
   return {
-    share: async () => new SharedArrayBuffer(64),
+    share: async () => new SharedArrayBuffer(bytes),
     open: async (shared) => enterBy(new Lock(shared as SharedArrayBuffer)),
   };
 }
@@ -51,9 +51,25 @@ function holdfast(fairness: NonNullable<MutexOptions['fairness']>): SharedConten
   };
 }
 
+/** Of one permit, so that what is counted in the section is right. */
+function semaphore(): SharedContender {
+  const open = async () => (await import('holdfast')).getLockManager().semaphore('shared', { permits: 1 });
+  return {
+    share: async () => open().then(() => ({})),
+    open: async () => {
+      const permits = await open();
+      return (body) => {
+        const guard = permits.acquire();
+        body();
+        guard.release();
+      };
+    },
+  };
+}
+
 export const sharedContenders: Readonly<Record<string, SharedContender>> = {
   [RAW]: {
-    ...onWord(RawMutex),
+    ...onMemory(RawMutex),
     openAsync: async (shared) => {
       const lock = new RawMutex(shared as SharedArrayBuffer);
       return async (body) => {
@@ -63,10 +79,12 @@ export const sharedContenders: Readonly<Record<string, SharedContender>> = {
       };
     },
   },
-  'futex mutex': onWord(FutexMutex),
-  'futex mutex, spinning': onWord(SpinningFutexMutex),
+  'futex mutex': onMemory(FutexMutex),
+  'futex mutex, spinning': onMemory(SpinningFutexMutex),
+  [TICKETS]: onMemory(FutexTicketLock, FutexTicketLock.bytes),
   'holdfast eventual': holdfast('eventual'),
   'holdfast fifo': holdfast('fifo'),
+  'holdfast semaphore': semaphore(),
   multithreading: {
     share: async () => new SharedArrayBuffer(4),
     open: async (shared) => {

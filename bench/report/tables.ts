@@ -2,13 +2,14 @@
 import { type Figure, type Metric, metrics, type Results } from '../harness/figures.js';
 import { summarise } from '../harness/statistics.js';
 import { Evidence } from './evidence.js';
-import { targets } from './targets.js';
+import { targets, type Verdict } from './targets.js';
 
 /** The whole report, of result files of several versions of Node. */
 export function renderReport(all: readonly Results[]): string {
   return [
     '# Benchmark results',
     'Made by `npm run bench -- --nodes 20,22,24,26` from the files beside this one; not edited by hand. Contenders ran in turn, each in a process of its own. ' +
+      '"Bare" is the same figure of what does that work and nothing else, in the same run: a lock can be no better on this machine. ' +
       'Cells show the median over the rounds with the middle half in brackets, and how many times the value of the first row of the table (the median of the ratios round by round).',
     ...machines(all),
     '## Targets',
@@ -23,8 +24,12 @@ export function renderTargets(all: readonly Results[]): string {
     ['', 'target', ...all.map(({ node }) => node)],
     judged
       .filter(({ verdicts }) => verdicts.some((verdict) => verdict !== undefined))
-      .map(({ target, verdicts }) => [target.claim, target.limit, ...verdicts.map((verdict) => (verdict ? `${verdict.met ? 'met' : '**missed**'}: ${verdict.measured}` : '–'))]),
+      .map(({ target, verdicts }) => [target.claim, target.limit, ...verdicts.map((verdict) => (verdict ? verdictOf(verdict) : '–'))]),
   );
+}
+
+function verdictOf({ met, measured, bare }: Verdict): string {
+  return `${met ? 'met' : '**missed**'}: ${measured}${bare === undefined ? '' : ` (bare: ${bare})`}`;
 }
 
 function machines(all: readonly Results[]): string[] {

@@ -1,3 +1,4 @@
+import { TICKETS } from '../contenders/baselines.js';
 import { sharedContenders } from '../contenders/sections.js';
 import { peerCommands } from '../harness/peers.js';
 import { jain } from '../harness/statistics.js';
@@ -6,7 +7,10 @@ import type { Contention } from '../modes/contention.js';
 import { stepsPerNs } from '../modes/work.js';
 import { commands, pick } from './commands.js';
 
-const contenders = ['futex mutex', 'futex mutex, spinning', 'holdfast eventual', 'holdfast fifo', 'multithreading', 'Web Locks', 'V8 Atomics.Mutex'];
+const contenders = ['futex mutex', 'futex mutex, spinning', TICKETS, 'holdfast eventual', 'holdfast fifo', 'multithreading', 'Web Locks', 'V8 Atomics.Mutex'];
+const SEMAPHORE = 'holdfast semaphore';
+/** It is measured with up to so many threads; arbitrary, to keep the run short. */
+const SEMAPHORE_THREADS = 4;
 
 /** One shape of contention. Saturation: no work outside the lock; else as much as inside. */
 export interface Shape {
@@ -40,7 +44,8 @@ export async function contended(run: SuiteRun): Promise<void> {
     const steps = Math.round(sectionNs * perNs);
     const work = [steps, saturated ? 0 : steps] as const;
     const ownPeers = threads === 2 && sectionNs === 100 && !saturated;
-    const all = new Map([...commands('contention', pick(sharedContenders, contenders), threads), ...(ownPeers ? peerCommands('contention', threads) : [])]);
+    const chosen = pick(sharedContenders, threads > SEMAPHORE_THREADS ? contenders : [...contenders, SEMAPHORE]);
+    const all = new Map([...commands('contention', chosen, threads), ...(ownPeers ? peerCommands('contention', threads) : [])]);
     // Long enough for the kernel to give each of many threads its turn several times.
     const roundMs = run.quick ? 20 : 400;
     await run.interleave(nameOf(shape), all, {
@@ -51,7 +56,7 @@ export async function contended(run: SuiteRun): Promise<void> {
     });
     // Clocks in the loop would slow it down, so waits are timed in a pass of their own.
     const waitMs = run.quick ? 20 : 200;
-    await run.interleave(nameOf(shape), commands('contention', pick(sharedContenders, contenders), threads), {
+    await run.interleave(nameOf(shape), commands('contention', chosen, threads), {
       launches: 1,
       rounds: run.quick ? 1 : 3,
       prepare: async (contender) => void (await contender.ask(...work, roundMs, 1)),

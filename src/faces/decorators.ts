@@ -6,6 +6,7 @@ import { LockError } from '../contract/errors.js';
 import type { CancelSource, Lock } from '../contract/lock.js';
 import { runBody } from '../locks/body.js';
 import { functionOf, optionsOf, timeoutOf } from '../locks/options.js';
+import { readSemaphoreOptions, type SemaphoreOptions } from '../locks/semaphore.js';
 import type { LockManager, MutexOptions } from '../manager/manager.js';
 import { whichManager } from './which-manager.js';
 
@@ -31,6 +32,9 @@ export interface HoldOptions<This, Args extends readonly unknown[]> {
 
 /** What {@link locked} takes: how to wait, and what the mutex is, as for `manager.mutex`. */
 export interface LockedOptions<This, Args extends readonly unknown[]> extends HoldOptions<This, Args>, Omit<MutexOptions, 'timeoutMs'> {}
+
+/** What {@link limited} takes: how to wait, and how many permits there are, as for `manager.semaphore`. */
+export interface LimitedOptions<This, Args extends readonly unknown[]> extends HoldOptions<This, Args>, Omit<SemaphoreOptions, 'timeoutMs'> {}
 
 /** A decorator of methods that are called with such an object and with at least such arguments. */
 export type LockingDecorator<This, Args extends readonly unknown[]> = <Self extends This, All extends Args, Result>(
@@ -70,6 +74,35 @@ export function locked<NameThis = unknown, NameArgs extends readonly unknown[] =
   options?: LockedOptions<This, Args>,
 ): LockingDecorator<NameThis & This, AtLeast<NameArgs> & AtLeast<Args>> {
   return decorator('locked', name, options, (manager, lock, mutex: MutexOptions | undefined) => manager.mutex(lock, mutex));
+}
+
+/**
+ * Has a method hold one permit of a semaphore while it runs: so many calls at a time, in whichever threads.
+ *
+ * Which methods wait and which block, and when the semaphore is opened: as for {@link locked}. A method that calls itself needs one more
+ * permit each time.
+ *
+ * @param name the name of the semaphore, or a function that computes it from `this` and the arguments of the call.
+ * @param options `permits` is how many calls run at a time; the same wherever that name is used.
+ * @throws TypeError where the method is decorated, if an option is none or `permits` are missing.
+ *
+ * @example
+ * import { limited } from 'holdfast/decorators';
+ * class Api {
+ *   @limited('api', { permits: 4, timeoutMs: 5_000 })
+ *   get() { return balance[0]; }
+ *   @limited((host: string) => `host/${host}`, { permits: 2 })
+ *   async fetch(host: string) { await rebuild(); }
+ * }
+ * new Api().get();
+ * await new Api().fetch('example.org');
+ */
+export function limited<NameThis = unknown, NameArgs extends readonly unknown[] = [], This = unknown, Args extends readonly unknown[] = []>(
+  name: string | OfCall<NameThis, NameArgs, string>,
+  options: LimitedOptions<This, Args>,
+): LockingDecorator<NameThis & This, AtLeast<NameArgs> & AtLeast<Args>> {
+  const { permits } = readSemaphoreOptions(typeof name === 'string' ? name : '@limited', options);
+  return decorator('limited', name, options, (manager, lock) => manager.semaphore(lock, { permits }));
 }
 
 type AnyCall<Result> = (this: unknown, ...args: unknown[]) => Result;

@@ -13,7 +13,7 @@ import { functionOf, optionsOf, signalOf, timeoutOf } from './options.js';
 import * as refusals from './refusals.js';
 import type { Protocol } from './protocol.js';
 import { orderOf, type Site } from './site.js';
-import { noteWait } from './waits.js';
+import { noteHold, noteWait } from './waits.js';
 
 /** @internal What `acquireContended` and `FlowQueue` do with a mutex. */
 export const mutexProtocol: Protocol = {
@@ -386,6 +386,7 @@ export class Mutex implements Lock {
 
   #releaseContended(): void {
     const { segment } = this.#site;
+    noteHold(this.#words, this.#slot, this.#self);
     if (raw.release(segment, this.#slot, this.#self)) this.#flows.lookSoon();
     // A manager that was closed has taken the hold back already.
     else if (!(this.#words.load(this.#slot) & CLOSED)) throw refusals.notHeld(this.#site, 'unlock()', 'is not held by this thread', this.unlock);

@@ -24,6 +24,13 @@ export interface ModeStatistics {
   /** Upper bound of the histogram's bucket in which that share of the waits ends, ms. */
   readonly waitP50Ms: number;
   readonly waitP99Ms: number;
+  /**
+   * Of a mutex, a sample of its holds: those that had to sleep for it and have been released. The others are not timed, so that they look
+   * at no clock. Both times are of these alone.
+   */
+  readonly sampledHolds: number;
+  readonly avgSampledHoldTimeMs: number;
+  readonly maxSampledHoldTimeMs: number;
 }
 
 /** What a lock has seen since it was made. */
@@ -48,6 +55,9 @@ const none: ModeStatistics = {
   maxWaitTimeMs: 0,
   waitP50Ms: 0,
   waitP99Ms: 0,
+  sampledHolds: 0,
+  avgSampledHoldTimeMs: 0,
+  maxSampledHoldTimeMs: 0,
 };
 
 /** Reads the statistics of a slot. */
@@ -76,6 +86,7 @@ function readMode(segment: Segment, at: number): ModeStatistics {
   const totalWaits = buckets.reduce((sum, count) => sum + count, 0);
   const sum = words.loadNumber(at + word.waitMsSum.at);
   const maxWaitTimeMs = words.loadNumber(at + word.waitMsMax.at);
+  const sampledHolds = words.load(at + word.holdSamples.at);
   return {
     totalAcquisitions: words.loadNumber(at + word.token.at),
     contendedAcquisitions: words.loadNumber(at + word.contended.at),
@@ -87,6 +98,9 @@ function readMode(segment: Segment, at: number): ModeStatistics {
     maxWaitTimeMs,
     waitP50Ms: percentile(buckets, totalWaits, 0.5, maxWaitTimeMs),
     waitP99Ms: percentile(buckets, totalWaits, 0.99, maxWaitTimeMs),
+    sampledHolds,
+    avgSampledHoldTimeMs: sampledHolds === 0 ? 0 : words.loadNumber(at + word.holdMsSum.at) / sampledHolds,
+    maxSampledHoldTimeMs: words.loadNumber(at + word.holdMsMax.at),
   };
 }
 

@@ -30,6 +30,11 @@ export const broken = {
   ],
   keepsRecords: [{ find: /(words\.store\(\w+\+KERNEL_THREAD,0\);words\.store\((\w+\+CLAIM\d*),)0\)/, put: '$1words.load($2)&~DEAD)' }],
   neverPatrols: [noPatrol],
+  /** Whoever has had to wait takes permits without a look at what the others hold. */
+  givesPermitsTwice: [{ find: /if\(freePermits\(segment,slotAddress\)<amount\)return BUSY;/, put: '' }],
+  losesPermits: [{ find: /if\(held\)words\.store\(holdAt\(segment,slotAddress,dead\),0\);/, put: '' }],
+  /** Of a semaphore: a thread that died in the section is in it for ever. */
+  keepsSection: [{ find: /if\(\(\w+&OWNER\)!==dead\|\|words\.compareExchange\(slotAddress,\w+,\w+&~OWNER\)===\w+\)(return held)/, put: '$1' }],
   /** As if several locks were taken in the order in which the caller names them. */
   takesLocksAsNamed: [{ find: /\.sort\(byKey\)/, put: '' }],
 } as const satisfies Record<string, readonly Change[]>;

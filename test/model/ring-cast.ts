@@ -374,21 +374,23 @@ function pushedOf(ghost: Ghosts, row: RingRow): number {
   return ghost.get('pushed') + (row.filled ?? 0);
 }
 
-function notePush({ ghost, assert, thread }: Context, row: RingRow, parcel: rings.Parcel): void {
+function notePush(context: Context, row: RingRow, parcel: rings.Parcel): void {
+  const { ghost, thread } = context;
   const before = pushedOf(ghost, row);
-  assert(before - ghost.get('popped') < row.capacity, 'more is pushed than there is room for');
-  assert(ghost.get('drained') === 0, 'pushed after somebody was told that nothing will come');
+  context.assert(before - ghost.get('popped') < row.capacity, 'more is pushed than there is room for');
+  context.assert(ghost.get('drained') === 0, 'pushed after somebody was told that nothing will come');
   ghost.set(`item ${before}`, parcel.bytes[0]!);
   ghost.add('pushed', 1);
   ghost.set(movedGhost(thread + 1), before + 1);
 }
 
-function notePop({ ghost, assert, thread }: Context, row: RingRow, parcel: rings.Parcel): void {
+function notePop(context: Context, row: RingRow, parcel: rings.Parcel): void {
+  const { ghost, thread } = context;
   const before = ghost.get('popped');
-  assert(before < pushedOf(ghost, row), 'more is popped than was pushed');
+  context.assert(before < pushedOf(ghost, row), 'more is popped than was pushed');
   const expected = before < (row.filled ?? 0) ? filledValue(before) : ghost.get(`item ${before}`);
-  assert(parcel.bytes.length === ITEM_BYTES && parcel.isJson, 'an item changes its shape');
-  assert(parcel.bytes[0] === expected && parcel.bytes[4] === expected, `popped ${parcel.bytes.join()} where ${expected} was pushed`);
+  context.assert(parcel.bytes.length === ITEM_BYTES && parcel.isJson, 'an item changes its shape');
+  context.assert(parcel.bytes[0] === expected && parcel.bytes[4] === expected, `popped ${parcel.bytes.join()} where ${expected} was pushed`);
   ghost.add('popped', 1);
   ghost.set(movedGhost(thread + 1), before + 1);
 }

@@ -1,4 +1,4 @@
-import { locks } from './locks.cjs';
+import { locks, semaphores } from './locks.cjs';
 
 /**
  * What must hold once all threads but this one have ended and every lock was acquired once more: notes violations in the shadow, and
@@ -6,7 +6,7 @@ import { locks } from './locks.cjs';
  * itself, so the library's count may be higher by at most the number of those.
  */
 export function audit(shadow, manager) {
-  const sums = { operations: 0, timeouts: 0, aborts: 0, diedInside: 0, diedInCall: 0, told: 0, ownerDeaths: 0 };
+  const sums = { operations: 0, timeouts: 0, aborts: 0, diedInside: 0, diedInCall: 0, told: 0, ownerDeaths: 0, diedHolding: 0 };
   locks.forEach(({ name }, lock) => {
     const all = { acquired: 0, done: 0, timeouts: 0, aborts: 0, inside: 0, inCall: 0, pending: 0, told: 0 };
     for (let thread = 0; thread < shadow.threads; thread++) {
@@ -23,9 +23,7 @@ export function audit(shadow, manager) {
     }
     const { locks: { exclusive }, ownerDeaths } = manager.getStatistics(name);
     const completed = shadow.ofLock(lock, 'completed');
-    const between = (what, count, least, most) => {
-      if (count < least || count > most) shadow.violation(`${name}: ${what}: ${count}, expected ${least === most ? least : `${least} to ${most}`}`);
-    };
+    const between = comparison(shadow, name);
     between('totalAcquisitions', exclusive.totalAcquisitions, all.acquired, all.acquired + all.inCall);
     between('contendedAcquisitions', exclusive.contendedAcquisitions, 0, exclusive.totalAcquisitions);
     between('totalTimeouts', exclusive.totalTimeouts, all.timeouts, all.timeouts + all.pending);
@@ -41,5 +39,38 @@ export function audit(shadow, manager) {
     sums.told += all.told;
     sums.ownerDeaths += ownerDeaths;
   });
+  semaphores.forEach(({ name, permits }, i) => auditPermits(shadow, manager, name, permits, locks.length + i, sums));
   return sums;
+}
+
+/** Of a semaphore nobody is told of a death; what the dead held is free again. */
+function auditPermits(shadow, manager, name, permits, index, sums) {
+  const all = { acquired: 0, timeouts: 0, aborts: 0, pending: 0 };
+  let holding = 0;
+  let inCall = 0;
+  for (let thread = 0; thread < shadow.threads; thread++) {
+    const of = (word) => shadow.ofCall(thread, index, word);
+    for (const word of Object.keys(all)) all[word] += of(word);
+    if (shadow.heldBy(thread, index) > 0) holding++;
+    else if (of('pending') > 0 || of('leaving') > 0) inCall++;
+  }
+  const { locks: { permit }, ownerDeaths } = manager.getStatistics(name);
+  const between = comparison(shadow, name);
+  between('totalAcquisitions', permit.totalAcquisitions, all.acquired, all.acquired + all.pending);
+  between('contendedAcquisitions', permit.contendedAcquisitions, 0, permit.totalAcquisitions);
+  between('totalTimeouts', permit.totalTimeouts, all.timeouts, all.timeouts + all.pending);
+  between('totalAborts', permit.totalAborts, all.aborts, all.aborts + all.pending);
+  between('ownerDeaths', ownerDeaths, holding, holding + inCall);
+  between('free permits', manager.semaphore(name, { permits }).available, permits, permits);
+  sums.operations += all.acquired;
+  sums.timeouts += all.timeouts;
+  sums.aborts += all.aborts;
+  sums.diedHolding += holding;
+  sums.diedInCall += inCall;
+}
+
+function comparison(shadow, name) {
+  return (what, count, least, most) => {
+    if (count < least || count > most) shadow.violation(`${name}: ${what}: ${count}, expected ${least === most ? least : `${least} to ${most}`}`);
+  };
 }

@@ -12,4 +12,10 @@ const locks = [
   { name: 'release-fifo-reentrant', options: { ownerDeath: 'release', fairness: 'fifo', reentrant: true }, tells: 'guard' },
 ];
 
-module.exports = { locks };
+/** The semaphores of the storm. In the shadow they come after the locks. */
+const semaphores = [
+  { name: 'permits', permits: 5 },
+  { name: 'permit', permits: 1 },
+];
+
+module.exports = { locks, semaphores };

@@ -2,6 +2,7 @@
 const { isLockError } = require('holdfast');
 const { end, unwinds } = require('./fate.cjs');
 const { locks } = require('./locks.cjs');
+const { Permits } = require('./permits.cjs');
 const { below, weighted } = require('./random.cjs');
 
 class Party {
@@ -12,6 +13,9 @@ class Party {
   #fate;
   #askForCancel;
   #locks;
+  #permits;
+  /** Some threads hardly do anything else than take permits, so that enough of them die while they do. */
+  #permitWeight;
   #operations = 0;
   /** Asynchronous acquisitions that wait or hold. */
   #flows = 0;
@@ -33,6 +37,18 @@ class Party {
       const repair = tells === 'repair' ? (_, death) => this.#repair(lock, death) : undefined;
       return manager.mutex(name, { ...options, repair });
     });
+    const party = {
+      begin: (lock) => this.#begin(lock),
+      call: (lock, acquire) => this.#call(lock, acquire),
+      refused: (lock, error) => this.#refused(lock, error),
+      limits: () => this.#limits(),
+      flowOptions: () => this.#flowOptions(),
+      cancelSoon: () => this.#cancelSoon(),
+      meetFate: (place) => this.#meetFate(place),
+      caught: (by) => (this.#caught += by),
+    };
+    this.#permitWeight = this.#chance(0.25) ? 60 : 4;
+    this.#permits = new Permits({ manager, shadow, random, party });
   }
 
   async turn() {
@@ -49,6 +65,7 @@ class Party {
       if (guard === undefined) this.#shadow.violation(`${locks[lock].name}: lost, ${JSON.stringify(this.#manager.getLockStatus(locks[lock].name))}`);
       else this.#section(lock, guard, () => guard.release());
     }
+    this.#permits.checkAll();
   }
 
   #chance(share) {
@@ -70,6 +87,7 @@ class Party {
       [2, () => this.#guarded(lock, () => mutex.acquire({ timeoutMs: below(this.#random, 4) }))],
       [2, () => this.#run(lock)],
       [1, () => this.#nested(lock)],
+      [this.#permitWeight, () => this.#permits.blocking()],
     ];
     if (this.#askForCancel !== undefined) choices.push([1, () => this.#cancelled(lock)]);
     weighted(this.#random, choices)();
@@ -129,6 +147,7 @@ class Party {
       }
       const next = this.#oneAbove(lock);
       if (next !== undefined) this.#guarded(next, () => this.#locks[next].acquire(this.#limits()));
+      else this.#permits.blocking();
     };
     this.#guarded(lock, () => this.#locks[lock].acquire(this.#limits()), inside);
   }
@@ -138,15 +157,21 @@ class Party {
   }
 
   #cancelled(lock) {
-    const cancel = this.#manager.cancelToken();
-    this.#askForCancel(cancel);
+    const cancel = this.#cancelSoon();
     this.#guarded(lock, () => this.#locks[lock].acquire({ ...this.#limits(), cancel }));
+  }
+
+  /** A token that another thread will cancel, if there is one that can be asked. */
+  #cancelSoon() {
+    const cancel = this.#manager.cancelToken();
+    this.#askForCancel?.(cancel);
+    return cancel;
   }
 
   /** Several flows at once, and blocking operations between them. */
   async #asynchronous() {
     const first = this.#pick();
-    const flows = Array.from({ length: 1 + below(this.#random, 4) }, () => this.#flow(this.#chance(0.5) ? first : this.#pick()));
+    const flows = Array.from({ length: 1 + below(this.#random, 4) }, () => (this.#chance(0.2) ? this.#flowOfPermits() : this.#flow(this.#chance(0.5) ? first : this.#pick())));
     const all = Promise.all(flows);
     // Its rejection is for the `await` below, wherever that of a single flow comes first.
     all.catch(() => {});
@@ -160,6 +185,12 @@ class Party {
     this.#flows++;
     if (this.#chance(0.2)) await this.#flowRun(lock);
     else await this.#flowGuarded(lock);
+    this.#flows--;
+  }
+
+  async #flowOfPermits() {
+    this.#flows++;
+    await this.#permits.flow();
     this.#flows--;
   }
 

@@ -45,7 +45,7 @@ function summaryOf({ node, seed, storm, churn: churned, violations }) {
   const lines = [];
   if (storm !== undefined) {
     lines.push(
-      `storm on Node ${node}: ${storm.kills} kills in ${storm.seconds} s, ${storm.operations} acquisitions; ${storm.diedInside} died inside, ${storm.diedInCall} in a call; ` +
+      `storm on Node ${node}: ${storm.kills} kills in ${storm.seconds} s, ${storm.operations} acquisitions; ${storm.diedInside} died inside, ${storm.diedHolding} with permits, ${storm.diedInCall} in a call; ` +
         `${storm.told} deaths told of ${storm.ownerDeaths}; longest time without progress ${storm.longestStallMs} ms`,
     );
   }

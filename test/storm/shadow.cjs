@@ -5,7 +5,7 @@
  * A thread's row is written by that thread alone, so it says at its death exactly how far it had come. `told` is the exception.
  */
 const { threadId } = require('node:worker_threads');
-const { locks } = require('./locks.cjs');
+const { locks, semaphores } = require('./locks.cjs');
 
 const TEXTS = 64;
 const TEXT_BYTES = 1024;
@@ -13,15 +13,23 @@ const HEADER_WORDS = 32;
 const LOCK_WORDS = 32;
 const ROW_WORDS = 8;
 const CALL_WORDS = 10;
-const STRIDE = ROW_WORDS + locks.length * CALL_WORDS;
+const STRIDE = ROW_WORDS + (locks.length + semaphores.length) * CALL_WORDS;
 const FIRST_ROW = HEADER_WORDS + locks.length * LOCK_WORDS;
 
 const STOP = 0;
 const FOUND = 1;
+const HIGHEST = 2;
 
 const lockWord = { mark: 0, left: 1, right: 2, completed: 3, entries: 4, gap: 5 };
 const rowWord = { progress: 0, running: 1, fated: 2, parent: 3 };
-const callWord = { pending: 0, section: 1, leaving: 2, acquired: 3, done: 4, timeouts: 5, aborts: 6, told: 7 };
+const callWord = { pending: 0, section: 1, leaving: 2, acquired: 3, done: 4, timeouts: 5, aborts: 6, told: 7, held: 8 };
+
+/** `held` of a semaphore: permits; whether they are written off, since the thread has ended; how often that has changed. */
+const PERMITS = 0x7f;
+const OFF = 0x80;
+const CHANGE = 0x100;
+/** Threads that may be alive, counted back from the youngest; more than there ever are. */
+const RECENT = 1_000;
 
 class Shadow {
   #words;
@@ -36,6 +44,7 @@ class Shadow {
     this.#texts = new Uint8Array(this.buffer, 0, texts);
     this.#self = threadId;
     if (threadId >= this.threads) throw new Error(`the storm has rows for ${this.threads} threads only`);
+    for (let seen; (seen = Atomics.load(this.#words, HIGHEST)) < threadId; ) Atomics.compareExchange(this.#words, HIGHEST, seen, threadId);
   }
 
   get threads() {
@@ -153,6 +162,58 @@ class Shadow {
   left(lock) {
     Atomics.store(this.#words, this.#call(this.#self, lock, 'leaving'), 0);
     this.progress();
+  }
+
+  /** The call has ended with permits. */
+  hold(semaphore, permits) {
+    const words = this.#words;
+    Atomics.add(words, this.#call(this.#self, semaphore, 'acquired'), 1);
+    Atomics.add(words, this.#call(this.#self, semaphore, 'held'), CHANGE + permits);
+    Atomics.add(words, this.#call(this.#self, semaphore, 'pending'), -1);
+  }
+
+  /** The release follows, and then `gaveBack`. */
+  givingBack(semaphore, permits) {
+    Atomics.add(this.#words, this.#call(this.#self, semaphore, 'leaving'), 1);
+    Atomics.add(this.#words, this.#call(this.#self, semaphore, 'held'), CHANGE - permits);
+  }
+
+  gaveBack(semaphore) {
+    Atomics.sub(this.#words, this.#call(this.#self, semaphore, 'leaving'), 1);
+    this.progress();
+  }
+
+  /** Permits that a thread held when it ended, or holds. */
+  heldBy(thread, semaphore) {
+    return this.ofCall(thread, semaphore, 'held') & PERMITS;
+  }
+
+  /** That thread has ended. */
+  writeOff(thread) {
+    for (let i = locks.length; i < locks.length + semaphores.length; i++) {
+      if (this.heldBy(thread, i) > 0) Atomics.or(this.#words, this.#call(thread, i, 'held'), OFF);
+    }
+  }
+
+  /** What was held of a semaphore at one moment, by the living and by those who have ended shortly before. */
+  holdsOf(semaphore) {
+    const highest = Atomics.load(this.#words, HIGHEST);
+    const holds = [];
+    for (let thread = 0; thread <= highest; thread = Math.max(thread + 1, highest - RECENT)) {
+      const held = this.ofCall(thread, semaphore, 'held');
+      if (held & PERMITS && !(held & OFF)) holds.push({ thread, held, permits: held & PERMITS });
+    }
+    // The moment lies between the two looks.
+    return holds.filter(({ thread, held }) => this.ofCall(thread, semaphore, 'held') === held);
+  }
+
+  /** Whether the thread of one of `holdsOf` has done something since, so that it lived and held at that moment. */
+  hasGoneOn(semaphore, { thread, held }) {
+    return (this.ofCall(thread, semaphore, 'held') & ~OFF) !== held;
+  }
+
+  hasEnded(semaphore, { thread }) {
+    return (this.ofCall(thread, semaphore, 'held') & OFF) !== 0;
   }
 
   /**

@@ -211,7 +211,10 @@ export class Storm {
     const nowMs = performance.now();
     for (let thread = 0; thread < this.#shadow.threads; thread++) {
       if (this.#isRunning(thread)) this.#watchOne(thread, nowMs);
-      else this.#seen.delete(thread);
+      else {
+        this.#seen.delete(thread);
+        this.#shadow.writeOff(thread);
+      }
     }
     if (this.#seconds >= this.#options.seconds || this.#shadow.violationCount > 0) this.#shadow.stop();
     if (this.#shadow.stopped && this.#workers.size === 0) this.#finished.resolve();
