@@ -13,6 +13,7 @@ const longest = 60;
 const printed: Record<string, RegExp> = {
   '01-counter': /^counted 200000 of 200000, under 200000 acquisitions\ncheck: passed\n$/,
   '02-transfer': /^20000 transfers, 0 of the audits meanwhile found another sum than 6000\ncheck: passed\n$/,
+  '04-work-queue': /^4 workers did 2000 of 2000 jobs and found 17984 primes\ncheck: passed\n$/,
 };
 
 test('they are numbered without gaps, and each is known here', () => {

@@ -27,15 +27,16 @@ describe('LockManager.create', () => {
     const { slotLimit, agentLimit, ...rest } = optionsOf(create());
     expect(slotLimit).toBeGreaterThanOrEqual(1_024);
     expect(agentLimit).toBeGreaterThanOrEqual(128);
-    expect(rest).toEqual({ sharedMs: 10_000, exclusiveMs: 30_000, distributedMs: 60_000, ownerDeath: 'poison', blockingOnMain: 'refuse' });
+    expect(rest).toEqual({ heapBytes: 8_388_608, sharedMs: 10_000, exclusiveMs: 30_000, distributedMs: 60_000, ownerDeath: 'poison', blockingOnMain: 'refuse' });
   });
 
   test('gives its options to all threads', () => {
     const timeouts = { sharedMs: 1, exclusiveMs: 0.5, distributedMs: Infinity };
-    const manager = create({ capacity: { locks: 3, agents: 2 }, timeouts, ownerDeath: 'release', blockingOnMain: 'allow' });
+    const manager = create({ capacity: { locks: 3, agents: 2, queueBytes: 128 }, timeouts, ownerDeath: 'release', blockingOnMain: 'allow' });
     expect(optionsOf(manager)).toEqual({
       slotLimit: 3,
       agentLimit: 2,
+      heapBytes: 128,
       ...timeouts,
       ownerDeath: 'release',
       blockingOnMain: 'allow',
@@ -55,6 +56,7 @@ describe('LockManager.create', () => {
     ['capacity.agents', { capacity: { agents: 0 } }, /^capacity\.agents must be a whole number from 1 to 65535, not 0/],
     ['capacity.agents', { capacity: { agents: 70_000 } }, /^capacity\.agents must be a whole number/],
     ['capacity.agents', { capacity: { agents: NaN } }, /^capacity\.agents must be a whole number/],
+    ['capacity.queueBytes', { capacity: { queueBytes: -1 } }, /^capacity\.queueBytes must be a whole number from 0 to \d+, not -1/],
     ['timeouts', { timeouts: 'fast' }, /^timeouts must be an object, not "fast"/],
     ['timeouts.sharedMs', { timeouts: { sharedMs: -1 } }, /^timeouts\.sharedMs must be a non-negative number of milliseconds or Infinity, not -1/],
     ['timeouts.exclusiveMs', { timeouts: { exclusiveMs: '30' } }, /^timeouts\.exclusiveMs must be .*, not "30"/],
