@@ -8,13 +8,6 @@ export type { Once } from './locks/once.js';
 export type { Queue, QueueOptions } from './locks/queue.js';
 export type { PermitAsyncOptions, PermitCount, PermitOptions, Semaphore, SemaphoreGuard, SemaphoreOptions } from './locks/semaphore.js';
 export type { HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
-export {
-  getLockManager,
-  LockManager,
-  type LockStatus,
-  type ManagerOptions,
-  type MutexOptions,
-  type OnceOptions,
-  type SharedManager,
-} from './manager/manager.js';
+export { getLockManager, LockManager, type LockStatus, type SharedManager } from './manager/manager.js';
+export type { ManagerOptions, MutexOptions, OnceOptions } from './manager/options.js';
 export type { LockStatistics, ModeStatistics } from './manager/statistics.js';

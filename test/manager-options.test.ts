@@ -73,7 +73,7 @@ describe('LockManager.create', () => {
   test('refuses more than can be addressed, and says how much that is', () => {
     const attempt = () => LockManager.create({ name: 'vast', capacity: { locks: 1_000_000, agents: 65_535 } });
     expect(attempt).toThrow(TypeError);
-    expect(attempt).toThrow(/^capacity: 1000000 locks for 65535 threads would take \d+ bytes; at most \d+ are possible/);
+    expect(attempt).toThrow(/^capacity: 1000000 locks for 65535 threads and 8388608 bytes of queues would take \d+ bytes; at most \d+ are possible/);
   });
 
   const wrongMutex: [object, RegExp][] = [

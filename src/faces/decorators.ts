@@ -7,7 +7,8 @@ import type { CancelSource, Lock } from '../contract/lock.js';
 import { runBody } from '../locks/body.js';
 import { functionOf, optionsOf, timeoutOf } from '../locks/options.js';
 import { readSemaphoreOptions, type SemaphoreOptions } from '../locks/semaphore.js';
-import type { LockManager, MutexOptions } from '../manager/manager.js';
+import type { LockManager } from '../manager/manager.js';
+import type { MutexOptions } from '../manager/options.js';
 import { whichManager } from './which-manager.js';
 
 /** Computes something from a call: `this` is the object of the method, the arguments are those of the call. */

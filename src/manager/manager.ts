@@ -8,7 +8,7 @@ import { CancelToken } from '../locks/cancel-token.js';
 import { FlowQueue } from '../locks/flows.js';
 import { Mutex, mutexProtocol, type Repair } from '../locks/mutex.js';
 import { Once } from '../locks/once.js';
-import { Queue, type QueueOptions, readQueueOptions } from '../locks/queue.js';
+import { type Queue, type QueueOptions, readQueueOptions } from '../locks/queue.js';
 import type { JsonValue } from '../locks/item.js';
 import { choiceOf, countOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
 import { type Site, siteOf } from '../locks/site.js';
@@ -16,61 +16,16 @@ import { readSemaphoreOptions, Semaphore, type SemaphoreOptions, SemaphoreProtoc
 import { readStatus, type SlotStatus } from '../locks/status.js';
 import { isLive } from '../raw/agents.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
-import { ringOf } from '../raw/ring.js';
 import { closeSlot } from '../raw/slots.js';
 import type { MutexKind, RoomKind, SlotKind } from '../registry/kinds.js';
-import { checkParameters, closedManager, findNamed, kindOf, namedSlots, openNamed, openQueue } from '../registry/registry.js';
+import { checkParameters, closedManager, findNamed, kindOf, namedSlots, openNamed } from '../registry/registry.js';
 import { checkHeader, compareLayout, isClosed, type LayoutMismatch, readOptions, type SegmentOptions, setClosed, writeHeader } from '../shm/header.js';
 import { placeRegions, shutSlot, slotAt } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 import { Handles } from './handles.js';
+import type { ManagerOptions, MutexOptions, OnceOptions } from './options.js';
+import { makeQueue } from './queues.js';
 import { type LockStatistics, readStatistics } from './statistics.js';
-
-/** What `LockManager.create` decides for all threads. */
-export interface ManagerOptions {
-  /**
-   * By this name `getLockManager(name)` finds it in this process. Omitted: `'default'`, or, while another manager has that name, none:
-   * such a manager is reached by `share()` only.
-   */
-  readonly name?: string | undefined;
-  /**
-   * Default: 1,024 locks, 128 threads and 8 MiB for the items of all queues together. Memory that is not used costs address space only. A
-   * queue takes two locks.
-   */
-  readonly capacity?: { readonly locks?: number | undefined; readonly agents?: number | undefined; readonly queueBytes?: number | undefined } | undefined;
-  /** Default time-outs, ms: 10,000 for shared, 30,000 for exclusive, 60,000 for distributed acquisitions. */
-  readonly timeouts?: { readonly sharedMs?: number | undefined; readonly exclusiveMs?: number | undefined; readonly distributedMs?: number | undefined } | undefined;
-  /** What becomes of a lock whose owner dies; see `Mutex`. Default `'poison'`. */
-  readonly ownerDeath?: 'poison' | 'release' | undefined;
-  /** Whether blocking forms may wait on the main thread. Default `'refuse'`. */
-  readonly blockingOnMain?: 'refuse' | 'allow' | undefined;
-}
-
-/** What a mutex is. All threads that open a name must agree on `fairness`, `reentrant` and `ownerDeath`. */
-export interface MutexOptions {
-  /**
-   * `'eventual'` (default): a released lock goes to whoever takes it first, and is handed over to a waiter that was passed over
-   * for too long. `'fifo'`: handed over in order of arrival; slower by far under contention. Event loops compete in either case.
-   */
-  readonly fairness?: 'eventual' | 'fifo' | undefined;
-  /** Whether a thread may take again what it holds by a blocking call. Asynchronous holds are never reentrant. Default `false`. */
-  readonly reentrant?: boolean | undefined;
-  /** What becomes of the lock when its owner dies; see {@link Mutex}. Default: that of the manager. */
-  readonly ownerDeath?: 'poison' | 'release' | undefined;
-  /**
-   * Mends the data after the death of an owner, under the lock, in the next thread that acquires by this handle.
-   * Must not be asynchronous.
-   */
-  readonly repair?: Repair | undefined;
-  /** Default time-out of this handle, ms. */
-  readonly timeoutMs?: number | undefined;
-}
-
-/** How a thread waits for work that is done once. */
-export interface OnceOptions {
-  /** Default time-out of this handle, ms. */
-  readonly timeoutMs?: number | undefined;
-}
 
 /** What another thread needs to attach: send it in `workerData` or a message. */
 export interface SharedManager {
@@ -251,7 +206,7 @@ export class LockManager implements AsyncDisposable {
   queue<Item = JsonValue | Uint8Array>(name: string, options: QueueOptions): Queue<Item> {
     this.#checkOpen(name);
     const wanted = readQueueOptions(name, options);
-    const queue = this.#handles.get(name, { kind: 'queue' }, 0, () => this.#makeQueue<Item>(name, wanted));
+    const queue = this.#handles.get(name, { kind: 'queue' }, 0, () => makeQueue<Item>(this.#agent, name, wanted, { timeoutMs: this.#options.exclusiveMs, mayBlock: this.#mayBlock }));
     checkParameters(name, queue, wanted);
     return queue;
   }
@@ -331,24 +286,6 @@ export class LockManager implements AsyncDisposable {
       spins: kind.fairness !== 'fifo',
     });
     return new Mutex(site, this.#flowsOf(site), { reentrant: kind.reentrant, repair });
-  }
-
-  #makeQueue<Item>(name: string, wanted: QueueOptions): Queue<Item> {
-    const { segment } = this.#agent;
-    const { items, room } = openQueue(this.#agent, name, wanted);
-    const place = { items: slotAt(segment, items), room: slotAt(segment, room), ring: ringOf(segment.words, slotAt(segment, items)) };
-    return new Queue<Item>(place, (protocol, side) =>
-      siteOf(this.#agent, side === place.items ? items : room, {
-        name,
-        kind: 'queue',
-        mode: 'shared',
-        protocol,
-        inconsistent: REFUSE_INCONSISTENT,
-        timeoutMs: this.#options.exclusiveMs,
-        spins: true,
-        mayBlock: this.#mayBlock,
-      }),
-    );
   }
 
   #flowsOf(site: Site): FlowQueue {
