@@ -33,13 +33,19 @@ export const streams: Readonly<Record<string, StreamContender>> = {
     source: async (port) => (count) => {
       for (let i = 0; i < count; i++) port.postMessage(itemOf(i));
     },
-    sink: async (port) => (count) =>
-      new Promise<void>((resolve) => {
-        let left = count;
-        port.removeAllListeners('message').on('message', () => {
-          if (--left === 0) resolve();
-        });
-      }),
+    sink: async (port) => {
+      let wanted = 0;
+      let received = 0;
+      let done = (): void => {};
+      port.on('message', () => {
+        if (++received === wanted) done();
+      });
+      return async (count) => {
+        wanted += count;
+        // They may be here before this thread is told how many to expect.
+        if (received < wanted) await new Promise<void>((resolve) => (done = resolve));
+      };
+    },
   },
   'holdfast queue': {
     source: async () => {

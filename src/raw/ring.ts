@@ -22,9 +22,10 @@
  * and empty has found it so for good.
  *
  * Order. Waiter: in the section, set the flag and publish the row (flows: publish the cell, then set the flag in the section), then look at
- * the ring. Pusher and popper: store the tail or head, then read the flag of the other side, still in the section, then the rows. Who gives
- * up: clear the row, then read the ring; so whoever has woken it in place of another is made good for. Closer: set `closed`, then
- * read the rows; pusher: enter, then read `closed`; so a popper that finds it set and the ring empty knows that no pusher is still inside.
+ * the ring. Pusher and popper: store the tail or head, then, if the ring was empty or full before, read the flag of the other side, still in
+ * the section, and then the rows. Who gives up: clear the row, then read the ring; so whoever has woken it in place of another is made good
+ * for. Closer: set `closed`, then read the rows; pusher: enter, then read `closed`; so a popper that finds it set and the ring empty knows
+ * that no pusher is still inside.
  */
 import { CACHE_LINE, CLOSED, header, item as place, mask, OWNER, primitives, ring, slot } from '../../native-layout/index.js';
 import { now } from '../contract/clock.js';
@@ -216,7 +217,7 @@ export function attempt(segment: Segment, queue: Queue, self: number, side: numb
   const entered = enter(segment, queue.items, self, 0);
   if (entered !== ENTERED) return entered === SHUT ? SHUT : BUSY;
   const result = move(segment, queue, side, parcel, contended);
-  const wakesOthers = result > 0 && isWanted(segment, queue, opposite(side));
+  const wakesOthers = result > 0 && hasOpened(segment, queue, side);
   leave(segment, queue.items, self);
   if (wakesOthers) wakeNext(segment, slotOf(queue, opposite(side)));
   return result;
@@ -262,7 +263,7 @@ export function moveQueued(
       }
       result = move(segment, queue, side, parcel, CONTENDING);
       if (result > 0) clearRow(segment, self);
-      const wakesOthers = result > 0 && isWanted(segment, queue, opposite(side));
+      const wakesOthers = result > 0 && hasOpened(segment, queue, side);
       leave(segment, queue.items, self);
       if (wakesOthers) wakeNext(segment, slotOf(queue, opposite(side)));
     }
@@ -292,7 +293,7 @@ export function attemptForFlow(segment: Segment, queue: Queue, self: number, sid
   if (entered !== ENTERED) return entered === SHUT ? SHUT : BUSY;
   segment.words.store(awaitedAt(queue, side), 1);
   const result = move(segment, queue, side, parcel, CONTENDING);
-  const wakesOthers = result > 0 && isWanted(segment, queue, opposite(side));
+  const wakesOthers = result > 0 && hasOpened(segment, queue, side);
   leave(segment, queue.items, self);
   if (wakesOthers) wakeNext(segment, slotOf(queue, opposite(side)));
   return result;
@@ -328,12 +329,17 @@ function canMove(words: SharedWords, queue: Queue, side: number): boolean {
   return side === PUSH ? length < capacityOf(words, queue.ring) : length > 0;
 }
 
-/** In the section: whether somebody waits on that side. */
-function isWanted(segment: Segment, queue: Queue, side: number): boolean {
+/**
+ * In the section, after a move: whether somebody must be woken who waits for the opposite. If the ring was not empty before a push, or not full
+ * before a pop, whoever waited for that was woken then, and has yet to look.
+ */
+function hasOpened(segment: Segment, queue: Queue, side: number): boolean {
   const { words } = segment;
-  if (words.load(awaitedAt(queue, side)) === 0) return false;
-  if (isAwaited(segment, slotOf(queue, side))) return true;
-  words.store(awaitedAt(queue, side), 0);
+  const edge = side === PUSH ? 1 : capacityOf(words, queue.ring) - 1;
+  const flag = awaitedAt(queue, opposite(side));
+  if (words.load(flag) === 0 || lengthOf(words, queue.ring) !== edge) return false;
+  if (isAwaited(segment, slotOf(queue, opposite(side)))) return true;
+  words.store(flag, 0);
   return false;
 }
 
