@@ -391,6 +391,30 @@ describe('many threads', () => {
     expect(manager.getLockStatus(name)).toMatchObject({ waiters: [], items: { length: 0 } });
   }, 60_000);
 
+  test('and a close() in the middle: what was pushed comes out, and what was refused does not', async () => {
+    const options = { capacity: 2, maxItemBytes: 64 };
+    for (let round = 0; round < 8; round++) {
+      name = `${name} ${round}`;
+      const count = 100_000;
+      const party = startParty(2, count, options);
+      const queue = open(options);
+      const forms = round % 2 === 0 ? ['block', 'async'] : ['async', 'try'];
+      const all = [0, 1].flatMap((i) => [party.start('produce', forms[i]!, i), party.start('consume', forms[1 - i]!)]);
+      const over = ended(all);
+      await until('all are at it', () => party.made.every((made) => made > 50));
+      queue.close();
+      await over;
+      expect(party.faults[0]).toBe(0);
+      for (const [i, made] of party.made.entries()) {
+        const items = party.seen.subarray(i * count, (i + 1) * count);
+        expect(made).toBeLessThan(count);
+        expect(items.every((times, at) => times === (at < made ? 1 : 0))).toBe(true);
+      }
+      const { push, pop } = counts();
+      expect(push.totalAcquisitions).toBe(pop.totalAcquisitions);
+    }
+  }, 60_000);
+
   test('of which some are killed: none but the own item of each is lost, none comes twice, and nobody is stuck', async () => {
     const options = { capacity: 3, maxItemBytes: 64 };
     for (let round = 0; round < 10; round++) {

@@ -45,7 +45,8 @@ export interface QueueSide {
  * When to use: to give work to whichever worker is free, and to slow its makers down when they are faster than the workers. A
  * `MessagePort` has one receiver, knows no limit, and needs an event loop at both ends.
  *
- * Guarantees: each item is popped once, in the order in which they were pushed; so those of one thread keep their order. A thread that dies
+ * Guarantees: each item is popped once, in the order in which they came in; so those of one thread keep their order, unless it pushes while a
+ * `pushAsync` of its own still waits. A thread that dies
  * while it pushes has pushed its item or not, and never half of it; one that dies while it pops takes with it that item at most. Neither
  * blocks the others. Who waits is not served in order of arrival: whoever looks first takes. Items are copies: JSON values come out as
  * `JSON.parse` makes them; a `Uint8Array` (or `Buffer`) comes out as a `Uint8Array` with memory of its own.
