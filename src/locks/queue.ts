@@ -43,13 +43,13 @@ export interface QueueSide {
  * Items that threads hand to each other: the first in is the first out, and there is room for so many.
  *
  * When to use: to give work to whichever worker is free, and to slow its makers down when they are faster than the workers. A
- * `MessagePort` has one receiver, knows no limit, and needs an event loop at both ends.
+ * `MessagePort` has one receiver, knows no limit, and is not waited for without an event loop.
  *
  * Guarantees: each item is popped once, in the order in which they came in; so those of one thread keep their order, unless it pushes while a
- * `pushAsync` of its own still waits. A thread that dies
- * while it pushes has pushed its item or not, and never half of it; one that dies while it pops takes with it that item at most. Neither
- * blocks the others. Who waits is not served in order of arrival: whoever looks first takes. Items are copies: JSON values come out as
- * `JSON.parse` makes them; a `Uint8Array` (or `Buffer`) comes out as a `Uint8Array` with memory of its own.
+ * `pushAsync` of its own still waits. A thread that dies while it pushes has pushed its item or not, and never half of it; one that dies
+ * while it pops takes with it that item at most. Neither blocks the others. Who waits is not served in order of arrival: whoever looks
+ * first takes. Items are copies: JSON values come out as `JSON.parse` makes them; a `Uint8Array` (or `Buffer`) comes out as a `Uint8Array`
+ * with memory of its own.
  *
  * Blocking: `push` and `pop` block the calling thread while the queue is full, or empty; on the main thread they are refused then, unless the
  * manager was created with `blockingOnMain: 'allow'`. All other forms may be used on every thread. The time-out is that of the
