@@ -416,7 +416,8 @@ describe('many threads', () => {
   }, 60_000);
 
   test('of which some are killed: none but the own item of each is lost, none comes twice, and nobody is stuck', async () => {
-    const options = { capacity: 3, maxItemBytes: 64 };
+    // So large that many die while they copy.
+    const options = { capacity: 3, maxItemBytes: 65_536 };
     for (let round = 0; round < 10; round++) {
       name = `${name} ${round}`;
       const count = 100_000;
