@@ -15,12 +15,13 @@ import { peerVersions } from './harness/peers.js';
 import { SuiteRun } from './harness/suite-run.js';
 import { renderReport, renderTargets } from './report/tables.js';
 import { contended } from './suites/contended.js';
+import { items } from './suites/items.js';
 import { latency } from './suites/latency.js';
 import { readers } from './suites/readers.js';
 import { registry } from './suites/registry.js';
 import { uncontended } from './suites/uncontended.js';
 
-const suites: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = { uncontended, contended, readers, latency, registry };
+const suites: Readonly<Record<string, (run: SuiteRun) => Promise<void>>> = { uncontended, contended, readers, latency, registry, items };
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,

@@ -36,11 +36,13 @@ export const header = record({
     sharedMs: { at: 32, type: 'f64', means: 'default time-out of a shared hold, ms', writers: 'creator' },
     exclusiveMs: { at: 40, type: 'f64', means: 'default time-out of an exclusive hold, ms', writers: 'creator' },
     distributedMs: { at: 48, type: 'f64', means: 'default time-out of a distributed lock, ms', writers: 'creator' },
-    reserved0: { at: 56, type: 'bytes', length: 8, means: 'unused', writers: 'nobody' },
+    heapBytes: { at: 56, type: 'i32', means: 'bytes of the heap, from which queues take their storage', writers: 'creator' },
+    reserved0: { at: 60, type: 'bytes', length: 4, means: 'unused', writers: 'nobody' },
     agentHigh: { at: 64, type: 'i32', means: 'highest agent id ever claimed', writers: 'an agent that attaches, by compare-exchange, upward only, before it waits for anything' },
     slotHigh: { at: 68, type: 'i32', means: 'number of slots ever claimed', writers: 'an agent that claims a slot, by compare-exchange, upward only, before it publishes it' },
     closed: { at: 72, type: 'i32', means: '1: the manager is closed for every thread', writers: 'creator, once' },
-    reserved1: { at: 76, type: 'bytes', length: 52, means: 'unused', writers: 'nobody' },
+    heapUsed: { at: 76, type: 'i32', means: 'bytes of the heap that are reserved, for good', writers: 'who makes a queue, by compare-exchange, upward only' },
+    reserved1: { at: 80, type: 'bytes', length: 48, means: 'unused', writers: 'nobody' },
     recoverer: {
       at: 128,
       type: 'i32',
@@ -190,7 +192,8 @@ export const slot = record({
       means: 'of an event: bit 0, it is set; of one that does not reset itself, above it how often it has become set, which wraps. Of a latch: how much has been counted down. Of a barrier: how many have arrived (16 bits), or who broke it (thread id + 1, 0 = not said); why it is broken (3 bits, 0 = it is not); the generation (13 bits, wraps). Never stale',
       writers: 'everybody, by compare-exchange',
     },
-    reserved0: { at: 56, type: 'bytes', length: 8, means: 'unused', writers: 'nobody' },
+    storage: { at: 56, type: 'i32', means: 'of a queue: address of its ring, 0 = not yet', writers: 'the one in the section, once, when the ring is ready' },
+    reserved0: { at: 60, type: 'bytes', length: 4, means: 'unused', writers: 'nobody' },
     holdSamples: { at: 64, type: 'i32', means: 'of a mutex: holds that began with a sleep and were released', writers: 'the owner, before it releases' },
     deadlocks: { at: 68, type: 'i32', means: 'acquisitions refused because the wait would have closed a cycle', writers: 'waiters, by atomic add' },
     waitMsSum: { at: 72, type: 'f64', means: 'time that acquisitions slept, ms', writers: 'the owner' },
@@ -220,7 +223,7 @@ export const slot = record({
       means: 'what the slot is and with which parameters; compared as a whole when it is opened again',
       writers: 'claimant',
       bits: {
-        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock, 5 condition, 6 event, 7 latch, 8 barrier', staleness: 'never stale: written before the slot is published' },
+        primitive: { bit: 0, width: 8, means: '1 mutex, 2 once, 3 semaphore, 4 rwlock, 5 condition, 6 event, 7 latch, 8 barrier, 9 queue, 10 room of a queue: the slot of those who wait to push', staleness: 'never stale: written before the slot is published' },
         fifo: { bit: 8, width: 1, means: "fairness is 'fifo'", staleness: 'never stale' },
         reentrant: { bit: 9, width: 1, means: 'reentrant', staleness: 'never stale' },
         ownerDeathRelease: { bit: 10, width: 1, means: "ownerDeath is 'release'", staleness: 'never stale' },
@@ -278,8 +281,45 @@ export const index = record({
   },
 });
 
+export const ring = record({
+  name: 'ring',
+  means: 'The items of one queue, in the heap: this record, and then as many places as the queue has, each an item and room for its bytes.',
+  size: 64,
+  align: CACHE_LINE,
+  fields: {
+    head: { at: 0, type: 'i32', means: 'place from which is popped next, counted modulo twice the capacity', writers: 'the one in the section; the one store that pops' },
+    tail: { at: 4, type: 'i32', means: 'place into which is pushed next, counted as `head`; the same as `head`: empty', writers: 'the one in the section; the one store that pushes' },
+    closed: { at: 8, type: 'i32', means: '1: nobody pushes any more', writers: 'anybody, once' },
+    itemsAwaited: { at: 12, type: 'i32', means: 'somebody may wait for an item; 0 only if nobody does who has looked', writers: 'the one in the section' },
+    roomAwaited: { at: 16, type: 'i32', means: 'somebody may wait for room; 0 only if nobody does who has looked', writers: 'the one in the section' },
+    capacity: { at: 20, type: 'i32', means: 'number of places', writers: 'who makes the ring' },
+    itemBytes: { at: 24, type: 'i32', means: 'bytes that an item may take', writers: 'who makes the ring' },
+    room: { at: 28, type: 'i32', means: 'number of the slot in which those wait who push', writers: 'who makes the ring' },
+    reserved0: { at: 32, type: 'bytes', length: 32, means: 'unused', writers: 'nobody' },
+  },
+});
+
+export const item = record({
+  name: 'item',
+  means: 'One place of a ring; the bytes of the item follow.',
+  size: 4,
+  align: 4,
+  fields: {
+    shape: {
+      at: 0,
+      type: 'i32',
+      means: 'what lies here',
+      writers: 'the one in the section, while the place is empty',
+      bits: {
+        json: { bit: 0, width: 1, means: 'the bytes are JSON', staleness: 'never stale while the place is full' },
+        length: { bit: 1, width: 31, means: 'number of bytes', staleness: 'never stale while the place is full' },
+      },
+    },
+  },
+});
+
 /** All records, in the order of their regions. */
-export const records = [header, agent, cell, slot, shared, name, nameTail, index] as const;
+export const records = [header, agent, cell, slot, shared, name, nameTail, index, ring, item] as const;
 
 export const MAGIC = 0x484f4c44;
 export const LAYOUT_VERSION = 1;
@@ -326,4 +366,4 @@ export const WAITING_FLOWS = 0xffff;
 export const ONE_SIGNAL = 0x10000;
 
 /** Values of `slot.kind.primitive`. */
-export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4, condition: 5, event: 6, latch: 7, barrier: 8 } as const;
+export const primitives = { mutex: 1, once: 2, semaphore: 3, rwlock: 4, condition: 5, event: 6, latch: 7, barrier: 8, queue: 9, room: 10 } as const;

@@ -19,7 +19,7 @@ export function renderLayout(): string {
     '',
     'Offsets and sizes are in bytes. `i32` words are read and written atomically, always. `f64` and `bytes` are plain data under the protection that the last column names. An all-zero region is valid: unused and unlocked.',
     '',
-    'Regions, in address order: header · agents (one more than the limit) · slots · names · name tails · index · cells (per agent, then per slot).',
+    'Regions, in address order: header · agents (one more than the limit) · slots · names · name tails · index · cells (per agent, then per slot) · heap (rings).',
     '',
     ...specs().flatMap(renderRecord),
   ].join('\n');

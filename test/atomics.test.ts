@@ -56,14 +56,16 @@ describe('the two implementations', () => {
     fc.tuple(fc.constant('loadNumber'), numberAt),
     fc.tuple(fc.constant('storeNumber'), numberAt, fc.double({ noNaN: true })),
     fc.tuple(fc.constant('notify'), at),
+    fc.tuple(fc.constant('writeBytes'), at, fc.uint8Array({ maxLength: LINE })),
+    fc.tuple(fc.constant('readBytes'), at, fc.nat({ max: LINE })),
   );
 
   test('give the same results and leave the same memory, whatever is asked of them', () => {
     fc.assert(
       fc.property(fc.array(call, { maxLength: 60 }), (program) => {
         const [wasm, plain] = both().map(({ words, buffer }) => {
-          const ask = words as unknown as Record<string, (...args: number[]) => unknown>;
-          const results = program.map(([name, ...args]) => ask[name]!(...(args as number[])));
+          const ask = words as unknown as Record<string, (...args: unknown[]) => unknown>;
+          const results = program.map(([name, ...args]) => ask[name]!(...args));
           return { results, bytes: [...new Uint8Array(buffer, 0, 2 * LINE)] };
         });
         expect(wasm).toEqual(plain);
@@ -110,6 +112,10 @@ describe('the two implementations', () => {
     const address = memory.grow(2) * PAGE + PAGE;
     words.store(address, 3);
     expect([words.load(address), words.wait(address, 3, 0), words.wait(address, 4, 0)]).toEqual([3, 'timed-out', 'not-equal']);
+    words.writeBytes(address, Uint8Array.of(1, 2));
+    const further = memory.grow(1) * PAGE;
+    words.writeBytes(further, Uint8Array.of(3));
+    expect([words.readBytes(address, 2), words.readBytes(further, 2)]).toEqual([Uint8Array.of(1, 2), Uint8Array.of(3, 0)]);
   });
 });
 

@@ -87,6 +87,7 @@ describe('a quick run', () => {
     'latency/from release to the (blocked thread|event loop of the main thread) running/(Atomics.wait and notify|holdfast eventual)',
     'latency/from the exit event of an owner of 1 lock .*',
     'registry/(from new Worker|core entry).*',
+    'items/from one worker to another/(MessagePort|holdfast queue)',
   ];
   let out: string;
   let printed: string;
@@ -116,6 +117,7 @@ describe('a quick run', () => {
       contended: 2 * (3 + 3),
       latency: 3 * 2,
       registry: 2 + 2,
+      items: 2,
     });
     for (const { figures, unavailable } of Object.values(results.suites)) {
       expect(unavailable).toEqual({});

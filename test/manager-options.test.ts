@@ -27,15 +27,16 @@ describe('LockManager.create', () => {
     const { slotLimit, agentLimit, ...rest } = optionsOf(create());
     expect(slotLimit).toBeGreaterThanOrEqual(1_024);
     expect(agentLimit).toBeGreaterThanOrEqual(128);
-    expect(rest).toEqual({ sharedMs: 10_000, exclusiveMs: 30_000, distributedMs: 60_000, ownerDeath: 'poison', blockingOnMain: 'refuse', deadlock: 'throw' });
+    expect(rest).toEqual({ heapBytes: 8_388_608, sharedMs: 10_000, exclusiveMs: 30_000, distributedMs: 60_000, ownerDeath: 'poison', blockingOnMain: 'refuse', deadlock: 'throw' });
   });
 
   test('gives its options to all threads', () => {
     const timeouts = { sharedMs: 1, exclusiveMs: 0.5, distributedMs: Infinity };
-    const manager = create({ capacity: { locks: 3, agents: 2 }, timeouts, ownerDeath: 'release', blockingOnMain: 'allow', deadlock: 'report' });
+    const manager = create({ capacity: { locks: 3, agents: 2, queueBytes: 128 }, timeouts, ownerDeath: 'release', blockingOnMain: 'allow', deadlock: 'report' });
     expect(optionsOf(manager)).toEqual({
       slotLimit: 3,
       agentLimit: 2,
+      heapBytes: 128,
       ...timeouts,
       ownerDeath: 'release',
       blockingOnMain: 'allow',
@@ -56,6 +57,7 @@ describe('LockManager.create', () => {
     ['capacity.agents', { capacity: { agents: 0 } }, /^capacity\.agents must be a whole number from 1 to 65535, not 0/],
     ['capacity.agents', { capacity: { agents: 70_000 } }, /^capacity\.agents must be a whole number/],
     ['capacity.agents', { capacity: { agents: NaN } }, /^capacity\.agents must be a whole number/],
+    ['capacity.queueBytes', { capacity: { queueBytes: -1 } }, /^capacity\.queueBytes must be a whole number from 0 to \d+, not -1/],
     ['timeouts', { timeouts: 'fast' }, /^timeouts must be an object, not "fast"/],
     ['timeouts.sharedMs', { timeouts: { sharedMs: -1 } }, /^timeouts\.sharedMs must be a non-negative number of milliseconds or Infinity, not -1/],
     ['timeouts.exclusiveMs', { timeouts: { exclusiveMs: '30' } }, /^timeouts\.exclusiveMs must be .*, not "30"/],
@@ -72,7 +74,7 @@ describe('LockManager.create', () => {
   test('refuses more than can be addressed, and says how much that is', () => {
     const attempt = () => LockManager.create({ name: 'vast', capacity: { locks: 1_000_000, agents: 65_535 } });
     expect(attempt).toThrow(TypeError);
-    expect(attempt).toThrow(/^capacity: 1000000 locks for 65535 threads would take \d+ bytes; at most \d+ are possible/);
+    expect(attempt).toThrow(/^capacity: 1000000 locks for 65535 threads and 8388608 bytes of queues would take \d+ bytes; at most \d+ are possible/);
   });
 
   const wrongMutex: [object, RegExp][] = [

@@ -13,6 +13,7 @@ export const modes = {
   handoff: async (name) => (await import('./handoff.js')).answerHandoff(name),
   wake: async (name) => (await import('./handoff.js')).answerWake(name),
   recovery: async (name, locks) => (await import('./recovery.js')).answerRecovery(name, locks!),
+  stream: async (name) => (await import('./stream.js')).answerStream(name),
   start: async (name) => (await import('./start.js')).answerStart(name),
   memory: async () => (await import('./memory.js')).answerMemory(),
 } satisfies Record<string, Open>;

@@ -1,5 +1,6 @@
 import { Bench } from 'tinybench';
 import { type Batch, lookups, openings, pairs } from '../contenders/pairs.js';
+import { turns } from '../contenders/streams.js';
 import type { Answer } from './modes.js';
 import { nowNs } from './thread.js';
 
@@ -7,7 +8,7 @@ const BATCHES = 5;
 
 /** Answers a count with the time of one acquisition and release, in ns. */
 export async function answerPairs(name: string): Promise<Answer | undefined> {
-  const batch = await { ...pairs, ...openings, ...lookups }[name]!.open();
+  const batch = await { ...pairs, ...openings, ...lookups, ...turns }[name]!.open();
   if (batch === undefined) return undefined;
   return async (count) => {
     const startNs = nowNs();

@@ -49,13 +49,13 @@ export class Agent {
 
   /** Joins the segment at `start`; `key` identifies it in this process. */
   constructor(words: SharedWords, start: number, key: string) {
-    const { agentLimit, slotLimit } = readOptions(words, start);
+    const { agentLimit, slotLimit, heapBytes } = readOptions(words, start);
     const segment: Segment = {
       words,
       header: start,
       agentLimit,
       slotLimit,
-      ...placeRegions(start, { agentLimit, slotLimit }),
+      ...placeRegions(start, { agentLimit, slotLimit, heapBytes }),
       spinMs: SPIN_MS,
       entryTries: ENTRY_TRIES,
       patienceMs: PATIENCE_MS,

@@ -1,5 +1,5 @@
 /** What a lock is; see `manager.mutex` and its siblings. */
-export type LockKind = 'mutex' | 'once' | 'semaphore' | 'rwlock' | 'condition' | 'event' | 'latch' | 'barrier';
+export type LockKind = 'mutex' | 'once' | 'semaphore' | 'rwlock' | 'condition' | 'event' | 'latch' | 'barrier' | 'queue';
 
 /** Whether a hold excludes all others, or only exclusive ones. */
 export type LockMode = 'exclusive' | 'shared';

@@ -57,20 +57,22 @@ class Watch implements raw.Interrupt {
 }
 
 /** What is cancelled already is not begun. */
-export function refuseCancelled(site: Site, cancel: CancelSource | undefined, within: Within): void {
+export function refuseCancelled<Wish>(site: Site<Wish>, cancel: CancelSource | undefined, within: Within): void {
   const interrupt = cancel === undefined ? undefined : new CancelInterrupt(cancel);
   if (interrupt?.requested()) throw refuse(site, raw.INTERRUPTED, 0, 0, interrupt, within);
 }
 
 /** The error for an outcome of `raw` that is no token, counted. */
-export function refuse(site: Site, outcome: number, waitedMs: number, timeoutMs: number, source: { readonly reason: string } | undefined, within: Within): LockError {
+export function refuse<Wish>(site: Site<Wish>, outcome: number, waitedMs: number, timeoutMs: number, source: { readonly reason: string } | undefined, within: Within): LockError {
+  if (outcome === raw.TIMED_OUT) refusals.count(site, 'timeouts');
+  if (outcome === raw.INTERRUPTED) refusals.count(site, 'aborts');
+  const reason = source?.reason ?? 'cancelled';
+  if (site.protocol.refuse !== undefined) return site.protocol.refuse(site, outcome, waitedMs, timeoutMs, reason, within);
   switch (outcome) {
     case raw.TIMED_OUT:
-      refusals.count(site, 'timeouts');
       return refusals.timedOut(site, waitedMs, timeoutMs, within);
     case raw.INTERRUPTED:
-      refusals.count(site, 'aborts');
-      return refusals.aborted(site, waitedMs, source?.reason ?? 'cancelled', within);
+      return refusals.aborted(site, waitedMs, reason, within);
     case raw.HELD_BY_SELF:
       if (site.kind === 'semaphore') return refusals.heldBySelf(site, within);
       return refusals.recursive(site, site.hold.flows > 0 || site.hold.flow !== 'none' ? 'asynchronous' : 'blocking', within);

@@ -9,12 +9,12 @@ import { TIMER_LIMIT_MS } from './options.js';
 import type { Site } from './site.js';
 
 /** An asynchronous acquisition that waits. */
-interface Flow {
-  readonly site: Site;
+interface Flow<Wish> {
+  readonly site: Site<Wish>;
   readonly ticket: number;
   readonly sinceMs: number;
   readonly timeoutMs: number;
-  readonly wish: number;
+  readonly wish: Wish;
   readonly signal: AbortSignal | undefined;
   readonly resolve: (token: number) => void;
   readonly reject: (error: unknown) => void;
@@ -26,11 +26,11 @@ interface Flow {
  * The asynchronous acquisitions of one lock that wait in this thread, in order. To the other threads they are one waiter: the
  * ticket of the oldest stands in the agent's cell. Time-outs and aborts are settled here, without them.
  */
-export class FlowQueue implements Watcher {
-  readonly #site: Site;
-  readonly #flows = new Set<Flow>();
+export class FlowQueue<Wish = number> implements Watcher {
+  readonly #site: Site<Wish>;
+  readonly #flows = new Set<Flow<Wish>>();
 
-  constructor(site: Site) {
+  constructor(site: Site<Wish>) {
     this.#site = site;
   }
 
@@ -44,7 +44,7 @@ export class FlowQueue implements Watcher {
   }
 
   /** Resolves with the fencing token; for `wish` see `Protocol`. `site`: of the mode, where a lock has several. */
-  acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: number, within: (...args: never[]) => unknown, site: Site = this.#site): Promise<number> {
+  acquire(timeoutMs: number, signal: AbortSignal | undefined, wish: Wish, within: (...args: never[]) => unknown, site: Site<Wish> = this.#site): Promise<number> {
     if (signal?.aborted) return Promise.reject(refuse(site, raw.INTERRUPTED, 0, timeoutMs, reasonOf(signal), within));
     if (this.#flows.size === 0) {
       const result = site.protocol.attemptAtOnce(site, wish);
@@ -56,7 +56,7 @@ export class FlowQueue implements Watcher {
     }
     if (timeoutMs === 0) return Promise.reject(refuse(site, raw.TIMED_OUT, 0, 0, undefined, within));
     return new Promise((resolve, reject) => {
-      const flow: Flow = {
+      const flow: Flow<Wish> = {
         site,
         ticket: takeTicket(site.segment, site.slot),
         sinceMs: now(),
@@ -109,7 +109,7 @@ export class FlowQueue implements Watcher {
     this.#site.slot = slot;
   }
 
-  #grant(flow: Flow, token: number): void {
+  #grant(flow: Flow<Wish>, token: number): void {
     const { site } = flow;
     const nowMs = now();
     site.protocol.noteWait(site, nowMs - flow.sinceMs, nowMs, token);
@@ -127,7 +127,7 @@ export class FlowQueue implements Watcher {
     flow.resolve(token);
   }
 
-  #giveUp(flow: Flow, outcome: number): void {
+  #giveUp(flow: Flow<Wish>, outcome: number): void {
     if (!this.#flows.has(flow)) return;
     const { site } = flow;
     if (site.protocol.leaveFlow?.(site, flow.wish, outcome) === false) {
@@ -149,17 +149,17 @@ export class FlowQueue implements Watcher {
     flow.reject(this.#error(flow, outcome));
   }
 
-  #error(flow: Flow, outcome: number): LockError {
+  #error(flow: Flow<Wish>, outcome: number): LockError {
     return refuse(flow.site, outcome, now() - flow.sinceMs, flow.timeoutMs, reasonOf(flow.signal), this.acquire);
   }
 
-  #forget(flow: Flow): void {
+  #forget(flow: Flow<Wish>): void {
     this.#flows.delete(flow);
     clearTimeout(flow.timer);
     flow.signal?.removeEventListener('abort', flow.onAbort);
   }
 
-  #oldest(): Flow | undefined {
+  #oldest(): Flow<Wish> | undefined {
     return this.#flows.values().next().value;
   }
 }

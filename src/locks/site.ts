@@ -6,11 +6,11 @@ import type { SharedWords } from '../shm/words.js';
 import type { Protocol } from './protocol.js';
 
 /** Where a handle of a lock stands: which slot, as which agent, with which defaults. */
-export interface Site {
+export interface Site<Wish = number> {
   readonly name: string;
   readonly kind: LockKind;
   readonly mode: LockMode;
-  readonly protocol: Protocol;
+  readonly protocol: Protocol<Wish>;
   readonly agent: Agent;
   readonly segment: Segment;
   readonly words: SharedWords;
@@ -34,7 +34,7 @@ export interface Site {
 }
 
 /** Makes the site of a lock in this thread. */
-export function siteOf(agent: Agent, slotNumber: number, rest: Pick<Site, 'name' | 'kind' | 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins' | 'mayBlock' | 'refusesDeadlock'>): Site {
+export function siteOf<Wish>(agent: Agent, slotNumber: number, rest: Pick<Site<Wish>, 'name' | 'kind' | 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins' | 'mayBlock' | 'refusesDeadlock'>): Site<Wish> {
   const { segment, id } = agent;
   const { name, kind, mode, protocol, inconsistent, timeoutMs, spins, mayBlock, refusesDeadlock } = rest;
   return {

@@ -7,6 +7,7 @@ import { arrivedIn, breakerIn, isBarrier, partiesOf, reasonIn, tallyOf } from '.
 import { isGate, isLatch, isSet, leftOf } from '../raw/gate.js';
 import { amountOf, isBlockedOn } from '../raw/queue.js';
 import { isReading, isRwlock } from '../raw/rwlock.js';
+import * as ring from '../raw/ring.js';
 import { heldBy, isSemaphore, permitsOf } from '../raw/semaphore.js';
 import { isCondition } from '../raw/signal.js';
 import { agentAt, type Segment, slotAt } from '../shm/segment.js';
@@ -38,6 +39,8 @@ export interface WaiterStatus extends ThreadStatus {
   readonly waitedMs: number;
   /** Of a semaphore: how many it waits for. */
   readonly permits?: number;
+  /** Of a queue: to pop or to push. */
+  readonly wants?: 'item' | 'room';
 }
 
 /** Why a barrier is broken: somebody who waited gave up or died, or somebody has called `reset()` or `abort()`. */
@@ -71,6 +74,8 @@ export interface SlotStatus {
   readonly meeting?: { readonly parties: number; readonly waiting: number; readonly broken?: BarrierBreak };
   /** Of an event. */
   readonly isSet?: boolean;
+  /** Of a queue: how many there are and how many there is room for. Its state is `'closed'` once nothing is pushed any more. */
+  readonly items?: { readonly length: number; readonly capacity: number };
 }
 
 /** Reads a slot. What moves while it is read may be torn; a holder that changed meanwhile is left out. */
@@ -80,6 +85,7 @@ export function readStatus(segment: Segment, slotNumber: number): SlotStatus {
   const value = words.load(at + word.word.at);
   const token = words.loadNumber(at + word.token.at);
   const waiters = readWaiters(segment, at);
+  if (ring.isQueue(words, at)) return readItems(segment, at, value, waiters);
   if (isSemaphore(words, at)) return readPermits(segment, at, value, waiters);
   if (isBarrier(words, at)) {
     const tally = tallyOf(segment, at);
@@ -134,6 +140,17 @@ function readPermits(segment: Segment, at: number, value: number, waiters: reado
   const wanting = waiters.map((waiter) => ({ ...toStatus(waiter), permits: waiter.amount }));
   // Permits that changed hands while this was read may be counted twice.
   return { state, holders, waiters: wanting, permits: { total, available: Math.max(0, available) } };
+}
+
+function readItems(segment: Segment, slotAddress: number, value: number, popping: readonly Waiter[]): SlotStatus {
+  const { words } = segment;
+  const at = ring.ringOf(words, slotAddress);
+  // Whoever makes it has yet to reserve its storage.
+  if (at === 0) return { state: 'free', holders: [], waiters: [], items: { length: 0, capacity: 0 } };
+  const pushing = readWaiters(segment, ring.roomOf(segment, at));
+  const waiters = [...popping.map((waiter) => ({ ...toStatus(waiter), wants: 'item' as const })), ...pushing.map((waiter) => ({ ...toStatus(waiter), wants: 'room' as const }))];
+  const state = value & CLOSED || ring.hasEnded(words, at) ? 'closed' : 'free';
+  return { state, holders: [], waiters: waiters.sort((a, b) => b.waitedMs - a.waitedMs), items: { length: ring.lengthOf(words, at), capacity: ring.capacityOf(words, at) } };
 }
 
 interface Waiter extends ThreadStatus {

@@ -69,11 +69,12 @@ export class LockManager extends NamedLocks implements AsyncDisposable {
     const { name: wanted, capacity, timeouts, ownerDeath, blockingOnMain, deadlock } = optionsOf(options, 'options');
     const name = wanted ?? (isNameTaken(DEFAULT_NAME) ? undefined : DEFAULT_NAME);
     if (wanted !== undefined) checkName(wanted);
-    const { locks, agents } = optionsOf(capacity, 'capacity');
+    const { locks, agents, queueBytes } = optionsOf(capacity, 'capacity');
     const { sharedMs, exclusiveMs, distributedMs } = optionsOf(timeouts, 'timeouts');
     const decided: SegmentOptions = {
       slotLimit: countOf(locks, 1_024, 1, 1_000_000, 'capacity.locks'),
       agentLimit: countOf(agents, 128, 1, 65_535, 'capacity.agents'),
+      heapBytes: countOf(queueBytes, 2 ** 23, 0, SIZE_LIMIT, 'capacity.queueBytes'),
       sharedMs: timeoutOf(sharedMs, 10_000, 'timeouts.sharedMs'),
       exclusiveMs: timeoutOf(exclusiveMs, 30_000, 'timeouts.exclusiveMs'),
       distributedMs: timeoutOf(distributedMs, 60_000, 'timeouts.distributedMs'),
@@ -82,7 +83,7 @@ export class LockManager extends NamedLocks implements AsyncDisposable {
       deadlock: choiceOf(deadlock, deadlockPolicies, 'throw', 'deadlock'),
     };
     const { size } = placeRegions(0, decided);
-    if (size > SIZE_LIMIT) throw new TypeError(`capacity: ${decided.slotLimit} locks for ${decided.agentLimit} threads would take ${size} bytes; at most ${SIZE_LIMIT} are possible`);
+    if (size > SIZE_LIMIT) throw new TypeError(`capacity: ${decided.slotLimit} locks for ${decided.agentLimit} threads and ${decided.heapBytes} bytes of queues would take ${size} bytes; at most ${SIZE_LIMIT} are possible`);
     const { memory, start, words } = allocate(size);
     writeHeader(words, start, decided);
     const manager = new LockManager(words, { name, memory, start }, true);

@@ -6,21 +6,24 @@ import { Condition, type ConditionOptions, ConditionProtocol, slotOfMutex } from
 import { Event, type EventOptions } from '../locks/event.js';
 import { FlowQueue } from '../locks/flows.js';
 import { GateProtocol } from '../locks/gate-protocol.js';
+import type { JsonValue } from '../locks/item.js';
 import { Latch, type LatchOptions, readLatchOptions } from '../locks/latch.js';
 import { Mutex, type Repair } from '../locks/mutex.js';
 import { mutexProtocol } from '../locks/mutex-protocol.js';
 import { Once } from '../locks/once.js';
 import { choiceOf, flagOf, functionOf, optionsOf, timeoutOf } from '../locks/options.js';
+import { type Queue, type QueueOptions, readQueueOptions } from '../locks/queue.js';
 import { readRwlockOptions, Rwlock, type RwlockOptions, type RwlockReadView, rwlockSitesOf, type RwlockView } from '../locks/rwlock.js';
 import { OwnProtocol } from '../locks/rwlock-protocol.js';
 import { readSemaphoreOptions, Semaphore, type SemaphoreOptions, SemaphoreProtocol } from '../locks/semaphore.js';
 import { type Site, siteOf } from '../locks/site.js';
 import { REFUSE_INCONSISTENT, TAKE_INCONSISTENT } from '../raw/mutex.js';
-import type { BarrierKind, EventKind, LatchKind, MutexKind, SlotKind } from '../registry/kinds.js';
-import { closedManager, openNamed } from '../registry/registry.js';
+import type { BarrierKind, EventKind, LatchKind, MutexKind, RoomKind, SlotKind } from '../registry/kinds.js';
+import { checkParameters, closedManager, openNamed } from '../registry/registry.js';
 import type { SegmentOptions } from '../shm/header.js';
 import { type Detachable, Handles } from './handles.js';
 import type { MutexOptions, OnceOptions } from './options.js';
+import { makeQueue } from './queues.js';
 
 /** Of a handle that was opened without a time-out of its own, where there is one default for each mode. */
 const DEFAULTS = -1;
@@ -184,6 +187,21 @@ export abstract class NamedLocks {
     return this.#openGate(name, { kind: 'barrier', parties }, timeoutMs, (site) => new Barrier(site, this.#flowsOf(site), parties));
   }
 
+  /**
+   * The queue of that name, made with that capacity if there is none; the same in every thread.
+   *
+   * @throws LockError `ERR_LOCK_KIND_MISMATCH` if the name is in use with another capacity or `maxItemBytes`; `ERR_LOCK_REGISTRY_FULL` also if
+   * there is not that much left of `capacity.queueBytes`; `ERR_LOCK_CLOSED`.
+   */
+  queue<Item = JsonValue | Uint8Array>(name: string, options: QueueOptions): Queue<Item> {
+    this.#checkOpen(name);
+    const wanted = readQueueOptions(name, options);
+    const rest = { timeoutMs: this.#options.exclusiveMs, mayBlock: this.#mayBlock, refusesDeadlock: false };
+    const queue = this.#handles.get(name, { kind: 'queue' }, 0, () => makeQueue<Item>(this.agent, name, wanted, rest));
+    checkParameters(this.agent.segment, name, queue, wanted);
+    return queue;
+  }
+
   /** @internal The thread leaves the segment: all handles look at `slot` from now on, which is a closed one. */
   protected leave(slot: number): void {
     this.#hasLeft = true;
@@ -215,9 +233,13 @@ export abstract class NamedLocks {
     return flows;
   }
 
-  #siteOf(name: string, kind: SlotKind, rest: Pick<Site, 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
-    const mayBlock = !isMainThread || this.#options.blockingOnMain === 'allow';
-    return siteOf(this.agent, openNamed(this.agent, name, kind), { name, kind: kind.kind, mayBlock, refusesDeadlock: this.#options.deadlock === 'throw', ...rest });
+  get #mayBlock(): boolean {
+    return !isMainThread || this.#options.blockingOnMain === 'allow';
+  }
+
+  #siteOf(name: string, kind: Exclude<SlotKind, RoomKind>, rest: Pick<Site, 'mode' | 'protocol' | 'inconsistent' | 'timeoutMs' | 'spins'>): Site {
+    const refusesDeadlock = this.#options.deadlock === 'throw';
+    return siteOf(this.agent, openNamed(this.agent, name, kind), { name, kind: kind.kind, mayBlock: this.#mayBlock, refusesDeadlock, ...rest });
   }
 
   #checkOpen(name: string): void {

@@ -7,8 +7,11 @@ export interface ManagerOptions {
    * such a manager is reached by `share()` only.
    */
   readonly name?: string | undefined;
-  /** Default: 1,024 locks and 128 threads. Memory that is not used costs address space only. */
-  readonly capacity?: { readonly locks?: number | undefined; readonly agents?: number | undefined } | undefined;
+  /**
+   * Default: 1,024 locks, 128 threads and 8 MiB for the items of all queues together. Memory that is not used costs address space only. A
+   * queue takes two locks.
+   */
+  readonly capacity?: { readonly locks?: number | undefined; readonly agents?: number | undefined; readonly queueBytes?: number | undefined } | undefined;
   /** Default time-outs, ms: 10,000 for shared, 30,000 for exclusive, 60,000 for distributed acquisitions. */
   readonly timeouts?: { readonly sharedMs?: number | undefined; readonly exclusiveMs?: number | undefined; readonly distributedMs?: number | undefined } | undefined;
   /** What becomes of a lock whose owner dies; see `Mutex`. Default `'poison'`. */

@@ -1,8 +1,9 @@
 import { cell, header, ONE_TAKEN, READS, shared, slot } from '../../native-layout/index.js';
 import { FIRST_BUCKET_MS, WAIT_BUCKETS } from '../locks/waits.js';
+import { countOf, POP, PUSH, ringOf, roomOf, slotOf } from '../raw/ring.js';
 import type { SlotKind } from '../registry/kinds.js';
 import { kindOf } from '../registry/registry.js';
-import { cellAt, type Segment, sharedAt, slotAt } from '../shm/segment.js';
+import { cellAt, type Segment, sharedAt, slotAt, slotNumber as numberOf } from '../shm/segment.js';
 import type { SharedWords } from '../shm/words.js';
 
 const word = slot.fields;
@@ -41,9 +42,9 @@ export interface LockStatistics {
   /**
    * By mode: `exclusive` of a mutex; `permit` of a semaphore, where it counts acquisitions and not permits; `read` (upgradable ones too) and
    * `write` (upgrades too) of an rwlock; `wait` of a condition, an event, a latch and a
-   * barrier, where it counts those who had to wait and passed. All 0 where the kind has no such mode.
+   * barrier, where it counts those who had to wait and passed; `push` and `pop` of a queue, where it counts items. All 0 where the kind has no such mode.
    */
-  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly read: ModeStatistics; readonly write: ModeStatistics; readonly wait: ModeStatistics };
+  readonly locks: { readonly exclusive: ModeStatistics; readonly permit: ModeStatistics; readonly read: ModeStatistics; readonly write: ModeStatistics; readonly wait: ModeStatistics; readonly push: ModeStatistics; readonly pop: ModeStatistics };
   /** Acquisitions refused because the wait would have closed a cycle. */
   readonly deadlocks: number;
   readonly ownerDeaths: number;
@@ -66,16 +67,26 @@ const none: ModeStatistics = {
 };
 
 /** As what the acquisitions count that the slot itself counts. */
-const modeOf = { mutex: 'exclusive', once: 'exclusive', semaphore: 'permit', rwlock: 'write', condition: 'wait', event: 'wait', latch: 'wait', barrier: 'wait' } as const satisfies Record<SlotKind['kind'], string>;
+const modeOf = { mutex: 'exclusive', once: 'exclusive', semaphore: 'permit', rwlock: 'write', condition: 'wait', event: 'wait', latch: 'wait', barrier: 'wait', queue: 'pop', room: 'push' } as const satisfies Record<SlotKind['kind'], string>;
 
 /** Reads the statistics of a slot. */
 export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {
-  const { kind } = kindOf(segment, slotNumber);
-  const counts = readCounts(segment, slotNumber);
-  const read = kind === 'rwlock' ? readReads(segment, slotNumber) : none;
-  const locks = { exclusive: none, permit: none, write: none, wait: none, [modeOf[kind]]: counts, read };
+  const { words } = segment;
   const at = slotAt(segment, slotNumber);
-  return { kind, locks, deadlocks: segment.words.load(at + word.deadlocks.at), ownerDeaths: segment.words.load(at + word.ownerDeaths.at) };
+  const { kind } = kindOf(segment, slotNumber);
+  const counts = { [modeOf[kind]]: readCounts(segment, slotNumber), ...(kind === 'rwlock' && { read: readReads(segment, slotNumber) }), ...(kind === 'queue' && readSides(segment, at)) };
+  const locks = { exclusive: none, permit: none, read: none, write: none, wait: none, push: none, pop: none, ...counts };
+  return { kind, locks, deadlocks: words.load(at + word.deadlocks.at), ownerDeaths: words.load(at + word.ownerDeaths.at) };
+}
+
+/** Those who push have a slot of their own. */
+function readSides(segment: Segment, at: number): Partial<LockStatistics['locks']> {
+  const { words } = segment;
+  const ring = ringOf(words, at);
+  if (ring === 0) return {};
+  const queue = { items: at, room: roomOf(segment, ring), ring };
+  const read = (side: number): ModeStatistics => ({ ...readCounts(segment, numberOf(segment, slotOf(queue, side))), totalAcquisitions: countOf(words, queue, side) });
+  return { push: read(PUSH), pop: read(POP) };
 }
 
 function readCounts(segment: Segment, slotNumber: number): ModeStatistics {

@@ -43,7 +43,7 @@ const LATE = slot.fields.late.at;
 
 export { BUSY, SHUT };
 
-const ENTERED = 1;
+export const ENTERED = 1;
 /** Somebody has been in the section for longer than anybody is who runs. */
 const NOT_ENTERED = -6;
 /** Permits are there, but it is the turn of a flow. */
@@ -235,7 +235,7 @@ export function endSection(segment: Segment, slotAddress: number, self: number):
 }
 
 /** #1 → #2, #3 → #4; with WAITERS as `flags`, #1 → #4 too. ENTERED, NOT_ENTERED or SHUT. */
-function enter(segment: Segment, slotAddress: number, self: number, flags: number): number {
+export function enter(segment: Segment, slotAddress: number, self: number, flags: number): number {
   const { words, spinMs } = segment;
   for (let tries = 0; tries < segment.entryTries; tries++) {
     for (let untilMs = 0; ; ) {

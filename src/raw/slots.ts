@@ -18,6 +18,7 @@ import * as mutex from './mutex.js';
 import * as barrier from './barrier.js';
 import * as gate from './gate.js';
 import { clearCell, clearRow, hasFlows } from './queue.js';
+import { isQueue } from './ring.js';
 import * as rwlock from './rwlock.js';
 import * as semaphore from './semaphore.js';
 import { isCondition, recoverCondition, slotOfRow, withdrawDead } from './signal.js';
@@ -41,6 +42,11 @@ export function recoverSlot(segment: Segment, slotAddress: number, dead: number,
   const { words } = segment;
   // Read first: most cells have never been touched, and need not become resident.
   if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);
+  if (isQueue(words, slotAddress)) {
+    // Its ring is as before or as after, so nobody is told.
+    semaphore.leaveFor(words, slotAddress, dead);
+    return false;
+  }
   const condition = isCondition(words, slotAddress);
   const isMeeting = barrier.isBarrier(words, slotAddress);
   if (condition || isMeeting || gate.isGate(words, slotAddress)) {

@@ -46,8 +46,20 @@ export interface BarrierKind {
   readonly parties: number;
 }
 
+/** Its parameters stand in its ring. */
+export interface QueueKind {
+  readonly kind: 'queue';
+  readonly capacity?: number;
+  readonly maxItemBytes?: number;
+}
+
+/** A part of the queue of the same name, and no lock that users know. */
+export interface RoomKind {
+  readonly kind: 'room';
+}
+
 /** Whoever opens a name must say the same. */
-export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind | ConditionKind | EventKind | LatchKind | BarrierKind;
+export type SlotKind = MutexKind | OnceKind | SemaphoreKind | RwlockKind | ConditionKind | EventKind | LatchKind | BarrierKind | QueueKind | RoomKind;
 
 /** The parameters of a kind in its word, without the primitive, and back. */
 interface Codec<Kind extends SlotKind> {
@@ -91,6 +103,8 @@ const codecs: { readonly [K in SlotKind['kind']]: Codec<Extract<SlotKind, { kind
     encode: ({ ownerDeath }) => (ownerDeath === 'release' ? mask(bits.ownerDeathRelease) : 0),
     decode: (word) => ({ kind: 'rwlock', ownerDeath: word & mask(bits.ownerDeathRelease) ? 'release' : 'poison' }),
   },
+  queue: { encode: () => 0, decode: () => ({ kind: 'queue' }) },
+  room: { encode: () => 0, decode: () => ({ kind: 'room' }) },
 };
 
 const nameOfPrimitive = Object.fromEntries(Object.entries(primitives).map(([name, number]) => [number, name])) as Readonly<Record<number, SlotKind['kind']>>;

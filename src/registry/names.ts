@@ -20,6 +20,12 @@ export function packName(name: unknown): PackedName {
   return { hash: hash(bytes), length: bytes.length, packed };
 }
 
+/** The same name for the part of a lock: no name that `packName` returns is equal to it, since of those the hash is another. */
+export function packPart(name: string): PackedName {
+  const whole = packName(name);
+  return { ...whole, hash: ~whole.hash };
+}
+
 /** FNV-1a, 32 bits, with a last mix so that the low bits, which choose the cell, depend on all of them. */
 function hash(bytes: Uint8Array): number {
   let value = 0x811c9dc5;

@@ -31,9 +31,9 @@ export function wasmWords(memory: WebAssembly.Memory): SharedWords | undefined {
   const fast = exports as unknown as Pick<SharedWords, 'load' | 'store' | 'add' | 'compareExchange' | 'claim' | 'claimSpinning' | 'stepThenLoad' | 'loadNumber' | 'storeNumber'>;
   let view = new Int32Array(memory.buffer);
   // The memory grows when another manager is created; older views stay valid for what they cover.
-  const sleep = sleepers((at) => (at >>> 2 < view.length ? view : (view = new Int32Array(memory.buffer))));
+  const wordsAt = (at: number): Int32Array => (at >>> 2 < view.length ? view : (view = new Int32Array(memory.buffer)));
   const { load, store, add, compareExchange, claim, claimSpinning, stepThenLoad, loadNumber, storeNumber } = fast;
-  return { load, store, add, compareExchange, claim, claimSpinning, stepThenLoad, loadNumber, storeNumber, ...sleep };
+  return { load, store, add, compareExchange, claim, claimSpinning, stepThenLoad, loadNumber, storeNumber, ...copies(wordsAt), ...sleepers(wordsAt) };
 }
 
 /** The operations on any shared buffer by `Atomics`. */
@@ -69,6 +69,7 @@ export function plainWords(buffer: SharedArrayBuffer): SharedWords {
     storeNumber: (at, value) => {
       numbers[at >>> 3] = value;
     },
+    ...copies(() => words),
     ...sleepers(() => words),
   };
 }
@@ -76,6 +77,18 @@ export function plainWords(buffer: SharedArrayBuffer): SharedWords {
 /** A word of a buffer that is no segment. */
 export function loadWord(buffer: SharedArrayBuffer, at: number): number {
   return Atomics.load(new Int32Array(buffer), at >>> 2);
+}
+
+function copies(view: (at: number) => Int32Array): Pick<SharedWords, 'writeBytes' | 'readBytes'> {
+  let bytes: Uint8Array = new Uint8Array(0);
+  const bytesAt = (end: number): Uint8Array => (end <= bytes.length ? bytes : (bytes = new Uint8Array(view(end - 1).buffer)));
+  return {
+    writeBytes: (at, from) => {
+      bytesAt(at + from.length).set(from, at);
+    },
+    // A view of shared memory makes its slices in memory of its own.
+    readBytes: (at, length) => bytesAt(at + length).slice(at, at + length),
+  };
 }
 
 function sleepers(view: (at: number) => Int32Array): Pick<SharedWords, 'wait' | 'waitAsync' | 'notify'> {

@@ -14,6 +14,7 @@ export const deadlockPolicies = ['throw', 'report', 'off'] as const;
 export interface SegmentOptions {
   readonly agentLimit: number;
   readonly slotLimit: number;
+  readonly heapBytes: number;
   readonly sharedMs: number;
   readonly exclusiveMs: number;
   readonly distributedMs: number;
@@ -31,6 +32,7 @@ export function writeHeader(words: SharedWords, start: number, options: SegmentO
   words.store(start + at.agentLimit.at, options.agentLimit);
   words.store(start + at.slotLimit.at, options.slotLimit);
   words.store(start + at.indexLimit.at, indexLimit);
+  words.store(start + at.heapBytes.at, options.heapBytes);
   const bits = (options.ownerDeath === 'release' ? RELEASE : 0) | (options.blockingOnMain === 'allow' ? BLOCKING : 0) | (deadlockPolicies.indexOf(options.deadlock) << DEADLOCK);
   words.store(start + at.options.at, bits);
   words.storeNumber(start + at.sharedMs.at, options.sharedMs);
@@ -46,6 +48,7 @@ export function readOptions(words: SharedWords, start: number): SegmentOptions {
   return {
     agentLimit: words.load(start + at.agentLimit.at),
     slotLimit: words.load(start + at.slotLimit.at),
+    heapBytes: words.load(start + at.heapBytes.at),
     sharedMs: words.loadNumber(start + at.sharedMs.at),
     exclusiveMs: words.loadNumber(start + at.exclusiveMs.at),
     distributedMs: words.loadNumber(start + at.distributedMs.at),

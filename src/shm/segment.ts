@@ -14,6 +14,8 @@ export interface Segment {
   readonly nameTails: number;
   readonly index: number;
   readonly shares: number;
+  /** From where queues take their storage; its size stands in the header. */
+  readonly heap: number;
   readonly size: number;
   readonly agentLimit: number;
   readonly slotLimit: number;
@@ -33,12 +35,14 @@ export interface Segment {
 export interface Capacity {
   readonly agentLimit: number;
   readonly slotLimit: number;
+  /** Bytes; none unless told. Changes where nothing lies but the end. */
+  readonly heapBytes?: number;
 }
 
-type Regions = Pick<Segment, 'agents' | 'cells' | 'slots' | 'names' | 'nameTails' | 'index' | 'shares' | 'size' | 'indexLimit'>;
+type Regions = Pick<Segment, 'agents' | 'cells' | 'slots' | 'names' | 'nameTails' | 'index' | 'shares' | 'heap' | 'size' | 'indexLimit'>;
 
 /** Lays the regions of a segment of that capacity out, from the address `start`. */
-export function placeRegions(start: number, { agentLimit, slotLimit }: Capacity): Regions {
+export function placeRegions(start: number, { agentLimit, slotLimit, heapBytes = 0 }: Capacity): Regions {
   let indexLimit = 2;
   while (indexLimit < slotLimit + slotLimit / 2) indexLimit *= 2;
   const agents = start + header.size;
@@ -48,8 +52,9 @@ export function placeRegions(start: number, { agentLimit, slotLimit }: Capacity)
   const indexAt = nameTails + slotLimit * nameTail.size;
   const cells = roundUp(indexAt + indexLimit * index.size, 64);
   const shares = roundUp(cells + (agentLimit + 1) * cellsPerAgent(slotLimit), 64);
-  const size = shares + slotLimit * shared.size - start;
-  return { agents, cells, slots, names, nameTails, index: indexAt, shares, size, indexLimit };
+  const heap = shares + slotLimit * shared.size;
+  const size = roundUp(heap + heapBytes, 64) - start;
+  return { agents, cells, slots, names, nameTails, index: indexAt, shares, heap, size, indexLimit };
 }
 
 /** Bytes of the cells of one agent: whole cache lines, so that no two agents share one. */

@@ -34,4 +34,8 @@ export interface SharedWords {
   /** Plain data, for the one who may read or write it under a lock. */
   loadNumber(at: number): number;
   storeNumber(at: number, value: number): void;
+  /** Copies bytes to an address that is a multiple of four; plain data too. */
+  writeBytes(at: number, bytes: Uint8Array): void;
+  /** A copy of its own. */
+  readBytes(at: number, length: number): Uint8Array;
 }

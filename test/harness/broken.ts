@@ -34,7 +34,7 @@ export const broken = {
   givesPermitsTwice: [{ find: /if\(freePermits\(segment,slotAddress\)<amount\)return BUSY;/, put: '' }],
   losesPermits: [{ find: /if\(held\)words\.store\(holdAt\(segment,slotAddress,dead\),0\);/, put: '' }],
   /** Of a semaphore: a thread that died in the section is in it for ever. */
-  keepsSection: [{ find: /if\(\(\w+&OWNER\)!==dead\|\|words\.compareExchange\(slotAddress,\w+,\w+&~OWNER\)===\w+\)(return held)/, put: '$1' }],
+  keepsSection: [{ find: /if\(\(\w+&OWNER\)!==dead\|\|words\.compareExchange\(slotAddress,\w+,\w+&~OWNER\)===\w+\)return\}/, put: 'return}' }],
   /** As if several locks were taken in the order in which the caller names them. */
   takesLocksAsNamed: [{ find: /\.sort\(byKey\)/, put: '' }],
   seesNoCycle: [{ find: /function cycleToYieldTo\(segment,self\)\{/, put: '$&return;' }],

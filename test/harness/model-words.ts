@@ -68,6 +68,11 @@ export function wordsFor(ask: Ask): ModelWords {
     notifyOne: (at) => void ask('notifyOne', wordAt(at)),
     loadNumber: (at) => ask('loadNumber', numberAt(at)),
     storeNumber: (at, value) => void ask('storeNumber', numberAt(at), value),
+    // In whole words, one after the other: whoever dies in between leaves some of them.
+    writeBytes(at, bytes) {
+      for (let i = 0; i < bytes.length; i += 4) ask('store', wordAt(at + i), bytes[i]!);
+    },
+    readBytes: (at, length) => Uint8Array.from({ length }, (_, i) => (i % 4 === 0 ? ask('load', wordAt(at + i)) : 0)),
   };
 }
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
-import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type PermitAsyncOptions, type PermitCount, type PermitOptions, type RwlockOptions, type SemaphoreOptions, type SharedManager } from 'holdfast';
+import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type PermitAsyncOptions, type PermitCount, type PermitOptions, type QueueOptions, type RwlockOptions, type SemaphoreOptions, type SharedManager } from 'holdfast';
 import type { SubjectName } from '../fixtures/subjects.mjs';
 
 /** Far longer than anything here takes on a busy machine, and shorter than the limit of a test. */
@@ -25,6 +25,8 @@ export interface Operations {
   close(): void;
   open(lock: string, options: MutexOptions): void;
   openSemaphore(lock: string, options: SemaphoreOptions): void;
+  /** Calls a method of a queue. */
+  onQueue(name: string, options: QueueOptions, method: 'push' | 'pop' | 'tryPush' | 'tryPop' | 'pushAsync' | 'popAsync' | 'close', ...args: readonly unknown[]): unknown;
   /** From then on `condition` means that one, with the mutex `lock`. */
   openCondition(condition: string, lock: string): void;
   /** Waits with the last guard of the lock, until notified. */

@@ -5,6 +5,8 @@
 import { agent as agentRecord, breaks, cell, GENERATION, mask, primitives, REASON, slot } from '../../native-layout/index.js';
 import type * as parking from '../../src/park/park.js';
 import type * as barriers from '../../src/raw/barrier.js';
+import { BROKEN, LAST, UNSETTLED } from '../../src/raw/barrier.js';
+import { BUSY, SHUT, TIMED_OUT } from '../../src/raw/mutex.js';
 import type * as queues from '../../src/raw/queue.js';
 import type * as slots from '../../src/raw/slots.js';
 import { agentAt, cellAt, type Segment, slotAt } from '../../src/shm/segment.js';
@@ -43,13 +45,6 @@ const PARAMETER = slot.fields.kind.bits.parameter.bit;
 /** Some time that no clock has come to. */
 const LATER = 1e15;
 
-// Of src/raw/mutex.ts and src/raw/barrier.ts.
-const BUSY = 0;
-const TIMED_OUT = -1;
-const SHUT = -5;
-const BROKEN = -8;
-const UNSETTLED = -9;
-const LAST = 1;
 
 // Ghosts. `in n`: 1 + the generation, whose number grows by 1, in which agent n was counted and which it has not left; 0 = none. `passed g`,
 // `failed g`: how many of those counted in generation g passed, or did not; `met g`: all had come. `tells n`: 1 + the generation that agent n

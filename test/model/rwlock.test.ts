@@ -197,7 +197,7 @@ const mutations: readonly (Mutation & { readonly caughtBy: RwlockRow })[] = [
     replace: 'ticket, 0);\n    if (result !== BUSY) return result;\n    const blocker',
     caughtBy: { name: '3 writers, after others have given up', agents: [write, write, write], begins: 'with WAITERS' },
   },
-  { name: 'recovery takes an rwlock for a mutex', file: SLOTS, find: 'rwlock.isRwlock(segment.words, slotAddress) ? rwlock.recover(segment, slotAddress, dead) : mutex.recover', replace: 'mutex.recover', caughtBy: deadly },
+  { name: 'recovery takes an rwlock for a mutex', file: SLOTS, find: '  if (rwlock.isRwlock(words, slotAddress)) return rwlock.recover(segment, slotAddress, dead);\n', replace: '', caughtBy: deadly },
   { name: 'recovery leaves the flows', file: SLOTS, find: '  if (hasFlows(segment, slotAddress, dead)) clearCell(segment, slotAddress, dead);\n', replace: '', caughtBy: { ...flows, name: 'flows, a death', deaths: 1 } },
   { name: 'nobody rings when the turn comes', file: QUEUE, find: 'unpark(segment, writer);\n  wakeFlows(segment, slotAddress);', replace: 'unpark(segment, writer);', caughtBy: flows },
 ];

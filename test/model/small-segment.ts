@@ -7,16 +7,17 @@ export interface Size {
   readonly agents: number;
   readonly slots?: number;
   readonly patienceMs?: number;
+  readonly heapBytes?: number;
 }
 
 /** The same addresses for all words, so it may be made anew in each body. */
-export function smallSegment(words: SharedWords, { agents, slots = 1, patienceMs = 0 }: Size): Segment {
+export function smallSegment(words: SharedWords, { agents, slots = 1, patienceMs = 0, heapBytes = 0 }: Size): Segment {
   const limits = { agentLimit: agents, slotLimit: slots };
   return {
     words,
     header: 0,
     ...limits,
-    ...placeRegions(0, limits),
+    ...placeRegions(0, { ...limits, heapBytes }),
     spinMs: 0,
     entryTries: Infinity,
     patienceMs,
