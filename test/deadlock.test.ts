@@ -237,6 +237,111 @@ describe('semaphores', () => {
   });
 });
 
+describe('read-write locks', () => {
+  async function opened(count: number): Promise<Thread[]> {
+    const threads = await startThreads(count);
+    await Promise.all(threads.map((thread) => thread.do('openRwlock', 'l', {})));
+    return threads;
+  }
+
+  test.each(['write', 'upgradableRead'] as const)('a reader that waits for one who waits to have %s', async (mode) => {
+    const [a, b] = await opened(2);
+    // An upgradable hold goes beside readers, so only another owner is in its way.
+    await a!.do('acquire', mode === 'write' ? 'l#read' : 'l#write');
+    await b!.do('acquire', 'x');
+    const wait = a!.do('acquire', 'x');
+    await untilBlocked(manager, 'x', 1);
+    const error = await refusal(b!.do('acquire', `l#${mode}`, { timeoutMs: Infinity }));
+    expect(error.code).toBe('ERR_LOCK_DEADLOCK');
+    expect(error.cycle!.map(({ waitsFor, kind }) => [waitsFor, kind])).toEqual([
+      ['l', 'rwlock'],
+      ['x', 'mutex'],
+    ]);
+    await b!.do('release', 'x');
+    await wait;
+  });
+
+  test('one that waits to read behind a writer that waits for it', async () => {
+    const [a, b] = await opened(2);
+    await a!.do('acquire', 'l#write');
+    await b!.do('acquire', 'x');
+    const wait = a!.do('acquire', 'x');
+    await untilBlocked(manager, 'x', 1);
+    expect((await refusal(b!.do('acquire', 'l#read', { timeoutMs: Infinity }))).code).toBe('ERR_LOCK_DEADLOCK');
+    await b!.do('release', 'x');
+    await wait;
+  });
+
+  test('a writer behind two readers of which one waits for it', async () => {
+    const [a, b, c] = await opened(3);
+    await a!.do('acquire', 'l#read');
+    await c!.do('acquire', 'l#read');
+    await b!.do('acquire', 'x');
+    const wait = a!.do('acquire', 'x');
+    await untilBlocked(manager, 'x', 1);
+    expect((await refusal(b!.do('acquire', 'l#write', { timeoutMs: Infinity }))).code).toBe('ERR_LOCK_DEADLOCK');
+    await b!.do('release', 'x');
+    await wait;
+  });
+
+  test('none while the writer only waits for readers that run', async () => {
+    const [a, b] = await opened(2);
+    await a!.do('acquire', 'l#read');
+    await b!.do('acquire', 'x');
+    const writing = b!.do('acquire', 'l#write', { timeoutMs: Infinity });
+    await untilBlocked(manager, 'l', 1);
+    await a!.do('release', 'l#read');
+    await writing;
+  });
+
+  test('an upgrade that waits for a reader that waits for the upgrader', async () => {
+    const [a, b] = await opened(2);
+    await a!.do('acquire', 'l#upgradableRead');
+    await a!.do('acquire', 'x');
+    await b!.do('acquire', 'l#read');
+    const wait = b!.do('acquire', 'x');
+    await untilBlocked(manager, 'x', 1);
+    expect((await refusal(a!.do('upgrade', 'l#upgradableRead', { timeoutMs: Infinity }))).code).toBe('ERR_LOCK_DEADLOCK');
+    await a!.do('release', 'x');
+    await wait;
+  });
+});
+
+describe('conditions', () => {
+  test('acquiring the mutex again can be a deadlock, and then it is not held', async () => {
+    const [a, b] = await startThreads(2);
+    await a!.do('openCondition', 'c', 'm');
+    await a!.do('acquire', 'x');
+    await a!.do('acquire', 'm');
+    const waiting = refusal(a!.do('waitFor', 'c', 'm', { timeoutMs: Infinity }));
+    await untilBlocked(manager, 'c', 1);
+    await b!.do('acquire', 'm');
+    const wait = b!.do('acquire', 'x');
+    await untilBlocked(manager, 'x', 1);
+    manager.condition('c', manager.mutex('m')).notify();
+    const error = await waiting;
+    expect(error.code).toBe('ERR_LOCK_DEADLOCK');
+    expect(error.cycle!.map(({ waitsFor }) => waitsFor)).toEqual(['m', 'x']);
+    expect(manager.getLockStatus('m')!.holders).toMatchObject([{ threadId: b!.threadId }]);
+    await a!.do('release', 'x');
+    await wait;
+  });
+
+  test('waiting to be notified, or for a gate, is no deadlock', async () => {
+    const [a, b] = await startThreads(2);
+    await a!.do('openGate', 'e', {});
+    await a!.do('acquire', 'x');
+    const passing = a!.do('passAndNote', 'e', new Int32Array(new SharedArrayBuffer(16)), 1, { timeoutMs: Infinity });
+    await untilBlocked(manager, 'e', 1);
+    const wait = b!.do('acquire', 'x');
+    await untilBlocked(manager, 'x', 1);
+    manager.event('e').set();
+    await passing;
+    await a!.do('release', 'x');
+    await wait;
+  });
+});
+
 test.each([
   ['deadlock', 'never'],
   ['deadlock', true],

@@ -1,6 +1,6 @@
-import { afterEach, expect, test } from 'vitest';
-import { getLockManager, LockManager, type LockStatus } from 'holdfast';
-import { expectNoLocksHeld } from 'holdfast/testing';
+import { afterEach, describe, expect, test } from 'vitest';
+import { getLockManager, isLockError, LockManager, type LockStatus } from 'holdfast';
+import { assertNoDeadlocks, expectNoLocksHeld } from 'holdfast/testing';
 import { endThreads, startThreads, Thread, until, untilBlocked } from './harness/workers.js';
 
 const manager = getLockManager();
@@ -82,4 +82,46 @@ test('the manager is given as itself or by name, and others are not looked at', 
   for (const given of [own, 'own']) expect(complaint(given).message).toContain('"m" (mutex)');
   own.mutex('m').unlock();
   expectNoLocksHeld(own);
+});
+
+describe('assertNoDeadlocks', () => {
+  /** Two threads, of which the second closes a circle of waits. */
+  async function cross(own: LockManager): Promise<readonly [Thread, Promise<unknown>]> {
+    const [a, b] = (await startThreads(2)) as [Thread, Thread];
+    await Promise.all([a.do('attach', own.share()), b.do('attach', own.share())]);
+    await a.do('acquire', 'x');
+    await b.do('acquire', 'y');
+    a.do('acquire', 'y').catch(() => {});
+    await untilBlocked(own, 'y', 1);
+    const closing = b.do('acquire', 'x').catch((error: unknown) => error);
+    return [b, closing];
+  }
+
+  test('says nothing of locks that are only held or waited for', async () => {
+    await using own = LockManager.create();
+    own.mutex('x').lock();
+    const thread = await Thread.start();
+    await thread.do('attach', own.share());
+    thread.do('acquire', 'x').catch(() => {});
+    await untilBlocked(own, 'x', 1);
+    await assertNoDeadlocks(own);
+  });
+
+  test('tells of those who wait for each other now', async () => {
+    await using own = LockManager.create({ deadlock: 'report' });
+    const [b] = await cross(own);
+    await untilBlocked(own, 'x', 1);
+    const error = (await assertNoDeadlocks(own).catch((thrown: unknown) => thrown)) as Error;
+    expect(error.message.split('\n')).toEqual(['threads waited for each other in a circle', expect.stringMatching(/^ {4}now: worker \d+ → "[xy]" → worker \d+ → "[xy]" → worker \d+$/)]);
+    expect(error.cause).toMatchObject({ cycles: [{ cycle: [{}, {}] }], refused: [] });
+    await b.end('terminate()');
+  });
+
+  test('tells once of a wait that was refused', async () => {
+    await using own = LockManager.create();
+    const [, closing] = await cross(own);
+    expect(isLockError(await closing, 'ERR_LOCK_DEADLOCK')).toBe(true);
+    await expect(assertNoDeadlocks(own)).rejects.toThrow('threads waited for each other in a circle\n    refused: 1 × a wait for "x"');
+    await assertNoDeadlocks(own);
+  });
 });

@@ -68,7 +68,7 @@ export interface Lock {
   /**
    * Blocks the calling thread until the lock is its own.
    *
-   * @throws LockError `ERR_LOCK_TIMEOUT`, `ERR_LOCK_ABORTED`, `ERR_LOCK_RECURSIVE`, `ERR_LOCK_OWNER_DIED`, `ERR_LOCK_CLOSED`,
+   * @throws LockError `ERR_LOCK_TIMEOUT`, `ERR_LOCK_ABORTED`, `ERR_LOCK_DEADLOCK`, `ERR_LOCK_RECURSIVE`, `ERR_LOCK_OWNER_DIED`, `ERR_LOCK_CLOSED`,
    * `ERR_LOCK_WOULD_BLOCK_MAIN` on the main thread if it would have to wait.
    */
   acquire(options?: AcquireOptions): Guard;

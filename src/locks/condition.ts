@@ -63,7 +63,8 @@ export function slotOfMutex(mutex: Mutex, agent: Site['agent']): number {
  * everybody who has looked at it before. `notify(n)` ends `n` waits, those that have lasted longest; of the flows of one
  * thread, all stand where the oldest does. Whether a wait was notified or gave up is decided once: no notification is lost to a waiter that
  * gives up, and none is kept for those who come later. When a wait ends, in whichever way, the mutex is held again by the same guard, whose `fencingToken` is then that
- * of the new hold; only if the manager was closed, or the mutex is inconsistent, it is not, and that is thrown.
+ * of the new hold; only if the manager was closed, the mutex is inconsistent, or to wait for it would be a deadlock, it is not, and that
+ * is thrown.
  *
  * **After the death of any thread all waits end**, also those for which there is no cause: the dead thread may have changed the data and not
  * come to notify, or have been notified in place of another. So a returning `wait()` proves nothing: look again, or use

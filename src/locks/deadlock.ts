@@ -32,16 +32,21 @@ export function readCycle(segment: Segment, cycle: readonly Edge[]): Deadlock {
   };
 }
 
+/** A cycle in one line. */
+export function circleOf(cycle: readonly DeadlockEdge[]): string {
+  const named = cycle.slice(0, MOST_NAMED).map((edge) => `${who(edge)} → "${edge.waitsFor}"`);
+  const left = cycle.length - named.length;
+  return [...named, ...(left > 0 ? [`${left} more threads`] : []), who(cycle[0]!)].join(' → ');
+}
+
 /** The refusal of a wait that would have closed a cycle, in which the calling thread is the first; counted. */
 export function deadlocked(lock: Refused, edges: readonly Edge[], waitedMs: number, within: Within): LockError {
   count(lock, 'deadlocks');
   const { cycle } = readCycle(lock.segment, edges);
   const named = cycle.slice(0, MOST_NAMED);
-  const left = cycle.length - named.length;
-  const circle = named.map((edge) => `${who(edge)} → "${edge.waitsFor}"`).join(' → ');
   const held = cycle[0]!.holds;
   const lines = [
-    `deadlock: ${circle} → ${left > 0 ? `${left} more threads → ` : ''}${who(cycle[0]!)}`,
+    `deadlock: ${circleOf(cycle)}`,
     ...named.map((edge, i) => `${who(edge)} holds "${edge.holds}", waits for "${edge.waitsFor}" (${edge.kind})${i === 0 ? '' : `, ${duration(edge.waitedMs)} so far`}`),
     `refused  ${who(cycle[0]!)}, this thread: ${title(lock)} was NOT acquired; "${held}" is still held`,
   ];
