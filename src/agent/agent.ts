@@ -1,8 +1,8 @@
 /** What one thread is in one segment: its record there, and what it knows about its own holds. */
 import { agent, header, mask } from '../../native-layout/index.js';
 import { LockError } from '../contract/errors.js';
-import { hasEnded, hearsEndOf, inherited, type KernelThread, kernelThread, leaveForWorkers, onThreadEnd, threadId } from '../host/node.js';
-import { agentOfThread, claimAgent, isLive, leaveSegment, markDead, recoverDead, threadOf } from '../raw/agents.js';
+import { hasEnded, hearsEndOf, inherited, kernelThread, leaveForWorkers, onThreadEnd, threadId } from '../host/node.js';
+import { claimAgent, isLive, leaveSegment, markIfGone, markThread, recoverDead, threadOf } from '../raw/agents.js';
 import { agentAt, placeRegions, type Segment } from '../shm/segment.js';
 import { readOptions } from '../shm/header.js';
 import type { SharedWords } from '../shm/words.js';
@@ -65,9 +65,7 @@ export class Agent {
     this.segment = segment;
     this.#parentKey = `holdfast.parent:${key}`;
     this.#parent = inherited(this.#parentKey) as Parent | undefined;
-    const kernel = kernelThread();
     this.id = this.#claim();
-    this.#describe(kernel);
     leaveForWorkers(this.#parentKey, { id: this.id, generation: words.load(agentAt(segment, this.id) + at.generation.at) });
     this.mailbox = new Mailbox(segment, this.id);
     this.#stopListening = onThreadEnd((ended) => this.#onThreadEnd(ended));
@@ -82,8 +80,7 @@ export class Agent {
 
   /** Recovers whatever a thread that has ended held here, and what its descendants held. */
   #onThreadEnd(ended: number): void {
-    // More than one, if it attached again while it was about to leave.
-    for (let id = agentOfThread(this.segment, ended); id !== 0; id = agentOfThread(this.segment, ended)) markDead(this.segment, id, ended);
+    markThread(this.segment, ended);
     recoverDead(this.segment, this.id, Date.now());
     this.#markGone('unheard');
     recoverDead(this.segment, this.id, Date.now());
@@ -109,7 +106,13 @@ export class Agent {
 
   #claim(): number {
     const { segment } = this;
-    const id = claimAgent(segment, threadId);
+    const kernel = kernelThread();
+    const id = claimAgent(segment, threadId, {
+      parent: this.#parent?.id ?? 0,
+      parentGeneration: this.#parent?.generation ?? 0,
+      kernelThread: kernel?.id ?? 0,
+      kernelStart: kernel?.start ?? 0,
+    });
     if (id !== 0) return id;
     throw new LockError(
       'ERR_LOCK_AGENTS_FULL',
@@ -118,23 +121,13 @@ export class Agent {
     );
   }
 
-  /** At once after the claim: a nested worker that dies in between is found by nobody, and its record is lost. */
-  #describe(kernel: KernelThread | undefined): void {
-    const { words } = this.segment;
-    const record = agentAt(this.segment, this.id);
-    words.store(record + at.parentGeneration.at, this.#parent?.generation ?? 0);
-    words.store(record + at.parent.at, this.#parent?.id ?? 0);
-    words.storeNumber(record + at.kernelStart.at, kernel?.start ?? 0);
-    words.store(record + at.kernelThread.at, kernel?.id ?? 0);
-  }
-
   #patrol(owner: number): void {
     if (owner === 0 || owner === this.id) return;
-    this.#markIfGone(owner);
+    markIfGone(this.segment, owner, hasEnded);
     // A recoverer that has died unheard would keep everybody waiting.
     const { words, header: start } = this.segment;
     const recoverer = words.load(start + header.fields.recoverer.at) & RECOVERER;
-    if (recoverer !== 0 && recoverer !== this.id) this.#markIfGone(recoverer);
+    if (recoverer !== 0 && recoverer !== this.id) markIfGone(this.segment, recoverer, hasEnded);
     recoverDead(this.segment, this.id, Date.now());
   }
 
@@ -143,18 +136,7 @@ export class Agent {
     const high = this.segment.words.load(this.segment.header + header.fields.agentHigh.at);
     for (let id = 1; id <= high; id++) {
       if (id === this.id || !isLive(this.segment, id)) continue;
-      if (whom === 'all' || !hearsEndOf(threadOf(this.segment, id))) this.#markIfGone(id);
+      if (whom === 'all' || !hearsEndOf(threadOf(this.segment, id))) markIfGone(this.segment, id, hasEnded);
     }
-  }
-
-  #markIfGone(id: number): void {
-    const { words } = this.segment;
-    const record = agentAt(this.segment, id);
-    const thread = threadOf(this.segment, id);
-    const generation = words.load(record + at.generation.at);
-    const kernel = { id: words.load(record + at.kernelThread.at), start: words.loadNumber(record + at.kernelStart.at) };
-    // Between those reads the record may have passed to another thread, whose number would not be `thread`.
-    if (kernel.id === 0 || words.load(record + at.generation.at) !== generation || !hasEnded(kernel)) return;
-    markDead(this.segment, id, thread);
   }
 }

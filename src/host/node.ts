@@ -67,11 +67,14 @@ export function kernelThread(): KernelThread | undefined {
   }
 }
 
-/** Whether a thread of this process is known to have ended: nothing is written by it any more. */
-export function hasEnded({ id, start }: KernelThread): boolean {
+/**
+ * Whether a thread of this process is known to have ended: nothing is written by it any more. If it is not known when it started, a later
+ * thread of the same id is taken for it, and lets it seem to live.
+ */
+export function hasEnded(id: number, start: number | undefined): boolean {
   try {
     const found = startOf(id);
-    return found !== undefined && found !== start;
+    return start !== undefined && found !== undefined && found !== start;
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' || (error as NodeJS.ErrnoException).code === 'ESRCH';
   }

@@ -1,20 +1,23 @@
 /**
  * Who is attached, and who has died.
  *
- * Word. `agent.claim`: thread (30 bits), `dead`. `header.recoverer`: agent (16 bits), sequence (16 bits).
+ * Word. `agent.claim`: thread (29 bits), `kernel`, `dead`, `attaching`. `header.recoverer`: agent (16 bits), sequence (16 bits).
  *
- * States. claim: #1 unused: 0. #2 live: thread. #3 dead: thread + `dead`. recoverer: #4 nobody. #5 an agent.
+ * States. claim: #1 unused: 0. #2 attaching: thread + `attaching`, where the operating system shows threads its id of it, + `kernel`.
+ * #3 live: thread. #4 dead: #2 or #3, + `dead`. recoverer: #5 nobody. #6 an agent.
  *
- * Transitions. #1 → #2 `claimAgent`: one compare-exchange that carries the thread, so whoever hears of its end finds it; dying
- * before leaves nothing behind. #2 → #3 `markDead`, by whoever knows that the thread has ended. #3 → #1 `recoverDead`, last of
- * all. #2 → #1 `leaveSegment`. #4 → #5, #5 → #4 `recoverDead`. #5 → #5 `recoverDead`: takes over from a recoverer that is itself dead.
+ * Transitions. #1 → #2 `claimAgent`: one compare-exchange that tells by itself whose the record is, so whoever hears of the thread's end
+ * or asks the kernel finds it; dying before leaves nothing behind. #2 → #3 `claimAgent`: when the record is described. #2 → #4, #3 → #4
+ * `markThread`, `markIfGone`, by whoever knows that the thread has ended; #3 → #4 also `markChildren`. #4 → #1 `recoverDead`, last of
+ * all. #3 → #1 `leaveSegment`. #5 → #6, #6 → #5 `recoverDead`. #6 → #6 `recoverDead`: takes over from a recoverer that is itself dead.
  *
  * Invariants. INV-single: one recoverer at a time, so a record is never given back while another still repairs after its last
  * user. INV-whole: each step of a recovery may run again; whoever takes over runs all of them. INV-none-forgotten: a mark set while
  * another recovers is seen by that one, or by the one who hears of its death. INV-kin: with a thread its descendants have
- * stopped too, though their end reaches nobody.
+ * stopped too, though their end reaches nobody. INV-described: what a record in #3 says of its thread, it says of this one.
  *
- * Order. Marker: set `dead`, then read the recoverer. Recoverer: clear the recoverer word, then read the marks again.
+ * Order. Marker: set `dead`, then read the recoverer. Recoverer: clear the recoverer word, then read the marks again. Attaching: let the
+ * generation grow, describe, then become live. Who reads a description: the generation, the claim, the description, the generation again.
  */
 import { agent, header, mask } from '../../native-layout/index.js';
 import { resetSleep, ring, unpark } from '../park/park.js';
@@ -25,43 +28,56 @@ import { recoverRow, recoverSlot } from './slots.js';
 const CLAIM = agent.fields.claim.at;
 const DEAD = mask(agent.fields.claim.bits.dead);
 const THREAD = mask(agent.fields.claim.bits.thread);
+const KERNEL = mask(agent.fields.claim.bits.kernel);
+const ATTACHING = mask(agent.fields.claim.bits.attaching);
 const GENERATION = agent.fields.generation.at;
 const PARENT = agent.fields.parent.at;
 const PARENT_GENERATION = agent.fields.parentGeneration.at;
 const KERNEL_THREAD = agent.fields.kernelThread.at;
+const KERNEL_START = agent.fields.kernelStart.at;
 const AGENT_HIGH = header.fields.agentHigh.at;
 const SLOT_HIGH = header.fields.slotHigh.at;
 const RECOVERER = header.fields.recoverer.at;
 const RECOVERER_AGENT = mask(header.fields.recoverer.bits.agent);
 const ONE_CHANGE = 1 << header.fields.recoverer.bits.sequence.bit;
 
-/** #1 → #2. The id of the record, or 0 if all are in use. */
-export function claimAgent(segment: Segment, threadId: number): number {
+/** What an agent says of its thread. */
+export interface Description {
+  /** Agent id and generation of the thread that made this one; id 0 = none. */
+  readonly parent: number;
+  readonly parentGeneration: number;
+  /** The operating system's id of the thread, 0 = unknown, and the start time that it gives with it. */
+  readonly kernelThread: number;
+  readonly kernelStart: number;
+}
+
+/** #1 → #2 → #3. The id of the record, or 0 if all are in use. */
+export function claimAgent(segment: Segment, threadId: number, self: Description): number {
   const { words, agentLimit } = segment;
+  // The kernel can be asked by anybody; the end of a thread is heard by its parent only, if that one lives.
+  const claim = ATTACHING | (self.kernelThread === 0 ? threadId + 1 : KERNEL | self.kernelThread);
   for (let id = 1; id <= agentLimit; id++) {
-    if (words.load(agentAt(segment, id) + CLAIM) !== 0) continue;
+    const record = agentAt(segment, id);
+    if (words.load(record + CLAIM) !== 0) continue;
     raise(words, segment.header + AGENT_HIGH, id);
-    if (words.compareExchange(agentAt(segment, id) + CLAIM, 0, threadId + 1) !== 0) continue;
-    // By its user, not by whoever gives it back: so what is read while the claim stays the same belongs to that life.
-    words.add(agentAt(segment, id) + GENERATION, 1);
+    if (words.compareExchange(record + CLAIM, 0, claim) !== 0) continue;
+    // By its user, not by whoever gives it back: so what is read while the generation stays the same belongs to that life.
+    words.add(record + GENERATION, 1);
     resetSleep(segment, id);
+    words.store(record + PARENT_GENERATION, self.parentGeneration);
+    words.store(record + PARENT, self.parent);
+    words.storeNumber(record + KERNEL_START, self.kernelStart);
+    words.store(record + KERNEL_THREAD, self.kernelThread);
+    words.store(record + CLAIM, threadId + 1);
     return id;
   }
   return 0;
 }
 
-/** The live agent of a thread, 0 = none. */
-export function agentOfThread(segment: Segment, threadId: number): number {
-  const high = segment.words.load(segment.header + AGENT_HIGH);
-  for (let id = 1; id <= high; id++) {
-    if (segment.words.load(agentAt(segment, id) + CLAIM) === threadId + 1) return id;
-  }
-  return 0;
-}
-
-/** The worker thread id of an agent; −1 if the record is not in use. */
+/** The worker thread id of an agent; −1 if the record is not in use, or not yet described. */
 export function threadOf(segment: Segment, id: number): number {
-  return (segment.words.load(agentAt(segment, id) + CLAIM) & THREAD) - 1;
+  const claim = segment.words.load(agentAt(segment, id) + CLAIM);
+  return claim & KERNEL ? -1 : (claim & THREAD) - 1;
 }
 
 /** Whether the record is in use and its thread is not known to have ended. */
@@ -70,9 +86,38 @@ export function isLive(segment: Segment, id: number): boolean {
   return claim !== 0 && !(claim & DEAD);
 }
 
-/** #2 → #3. Only for one who knows that the thread has ended: that nothing more will be written by it. */
-export function markDead(segment: Segment, id: number, threadId: number): void {
-  segment.words.compareExchange(agentAt(segment, id) + CLAIM, threadId + 1, (threadId + 1) | DEAD);
+/**
+ * #2 → #4, #3 → #4 of a thread that is known to have ended: nothing more will be written by it. It has more than one record if it attached
+ * again while it was about to leave, and in #2 none that can be told by its thread id, where the kernel can be asked.
+ */
+export function markThread(segment: Segment, threadId: number): void {
+  const { words } = segment;
+  const high = words.load(segment.header + AGENT_HIGH);
+  for (let id = 1; id <= high; id++) {
+    const claim = words.load(agentAt(segment, id) + CLAIM);
+    if ((claim & ~ATTACHING) === threadId + 1) words.compareExchange(agentAt(segment, id) + CLAIM, claim, claim | DEAD);
+  }
+}
+
+/** #2 → #4, #3 → #4 if its kernel thread is known to have ended. `hasEnded` is given no start time of one that is attaching. */
+export function markIfGone(segment: Segment, id: number, hasEnded: (kernelThread: number, start: number | undefined) => boolean): void {
+  const { words } = segment;
+  const record = agentAt(segment, id);
+  const generation = words.load(record + GENERATION);
+  const claim = words.load(record + CLAIM);
+  if (claim === 0 || claim & DEAD) return;
+  let kernelThread = 0;
+  let start: number | undefined;
+  if (!(claim & ATTACHING)) {
+    kernelThread = words.load(record + KERNEL_THREAD);
+    start = words.loadNumber(record + KERNEL_START);
+    // The record has passed to another thread, of which this may speak.
+    if (words.load(record + GENERATION) !== generation) return;
+  } else if (claim & KERNEL) {
+    kernelThread = claim & THREAD;
+  }
+  if (kernelThread === 0 || !hasEnded(kernelThread, start)) return;
+  words.compareExchange(record + CLAIM, claim, claim | DEAD);
 }
 
 /** Recovers all agents that are marked dead, unless a living agent is about to. `nowMs` is since the epoch. */
@@ -102,7 +147,7 @@ function markKin(segment: Segment): boolean {
   }
 }
 
-/** #4 → #5 or #5 → #5. `false`: a living agent recovers, and will see all marks. */
+/** #5 → #6 or #6 → #6. `false`: a living agent recovers, and will see all marks. */
 function takeOver(segment: Segment, self: number): boolean {
   for (;;) {
     const word = segment.words.load(segment.header + RECOVERER);
@@ -114,7 +159,7 @@ function takeOver(segment: Segment, self: number): boolean {
 }
 
 /**
- * #2 → #1 by the agent itself: gives back what it holds, as if it had died, and then its record. `false`: another agent
+ * #3 → #1 by the agent itself: gives back what it holds, as if it had died, and then its record. `false`: another agent
  * recovers just now, try again.
  */
 export function leaveSegment(segment: Segment, self: number, nowMs: number): boolean {
@@ -158,14 +203,9 @@ function repairAfter(segment: Segment, dead: number, nowMs: number): void {
   }
 }
 
-/** #3 → #1, #2 → #1. */
+/** #4 → #1, #3 → #1. By one store: up to it, what the record says of its thread can still be asked. */
 function giveBack(segment: Segment, id: number): void {
-  const { words } = segment;
-  const record = agentAt(segment, id);
-  // What the next agent has not yet written must not speak of this one: it would be taken for dead with it.
-  words.store(record + PARENT, 0);
-  words.store(record + KERNEL_THREAD, 0);
-  words.store(record + CLAIM, 0);
+  segment.words.store(agentAt(segment, id) + CLAIM, 0);
 }
 
 /** Marks those whom an agent marked dead has made; whether there were any. */
@@ -173,15 +213,16 @@ function markChildren(segment: Segment, parent: number): boolean {
   const { words } = segment;
   const claim = words.load(agentAt(segment, parent) + CLAIM);
   const generation = words.load(agentAt(segment, parent) + GENERATION);
-  // Another may have given the record back: then the generation may be that of its next user, who lives.
-  if (!(claim & DEAD) || words.load(agentAt(segment, parent) + CLAIM) !== claim) return false;
+  // In #2 it had made nobody yet, and the generation may be that of the last user, who has left and lives. Another may have given the
+  // record back: then it may be that of the next user.
+  if (!(claim & DEAD) || claim & ATTACHING || words.load(agentAt(segment, parent) + CLAIM) !== claim) return false;
   const high = words.load(segment.header + AGENT_HIGH);
   let found = false;
   for (let id = 1; id <= high; id++) {
     const record = agentAt(segment, id);
     // Before its parent, so that the compare-exchange below fails if the record has passed to another thread since.
     const child = words.load(record + CLAIM);
-    if (child === 0 || child & DEAD) continue;
+    if (child === 0 || child & (DEAD | ATTACHING)) continue;
     if (words.load(record + PARENT) !== parent || words.load(record + PARENT_GENERATION) !== generation) continue;
     words.compareExchange(record + CLAIM, child, child | DEAD);
     found = true;

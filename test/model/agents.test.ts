@@ -12,7 +12,7 @@ import { mutate, type Mutation } from '../harness/mutants.js';
 import type { Context, Ghosts, Scenario, ThreadPlan } from '../harness/scenario.js';
 import { expectCaught, expectHolds } from '../harness/verdict.js';
 import {
-  AGENT_HIGH, type Attached, buryRecoverer, CLAIM, GENERATION, KERNEL_THREAD, leftBehind, PARENT, PARENT_GENERATION, PARK, scenery, segmentOf, type Setting,
+  AGENT_HIGH, type Attached, buryRecoverer, CLAIM, GENERATION, kernelThreadOf, leftBehind, PARK, scenery, segmentOf, type Setting,
   WANTS, watchedSegment,
 } from './attached.js';
 
@@ -26,6 +26,9 @@ const ASLEEP = mask(agent.fields.park.bits.asleep);
 const P = 20;
 const D = 21;
 const E = 22;
+
+/** What tells that a thread has ended. */
+type Witness = 'event' | 'kernel';
 
 type Body = (context: Context, segment: Segment, round: number) => void;
 
@@ -65,13 +68,19 @@ const remembering: Pick<ThreadPlan, 'merge'> = FULL ? { merge: forgets } : {};
 function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
   /** What a thread does that hears of the end of others. */
   const hearOf = (segment: Segment, self: number, ...ended: readonly number[]): void => {
-    for (const thread of ended) {
-      const id = raw.agentOfThread(segment, thread);
-      if (id !== 0) raw.markDead(segment, id, thread);
+    for (const thread of ended) raw.markThread(segment, thread);
+    raw.recoverDead(segment, self, 0);
+  };
+  /** What a thread does that asks the kernel. */
+  const askAfter = (segment: Segment, self: number, hasEnded: (thread: number) => boolean): void => {
+    const high = segment.words.load(segment.header + AGENT_HIGH);
+    for (let id = 1; id <= high; id++) {
+      if (id !== self) raw.markIfGone(segment, id, (kernelThread) => hasEnded(kernelThread - kernelThreadOf(0)));
     }
     raw.recoverDead(segment, self, 0);
   };
   const hearing = (self: number, ...ended: readonly number[]): Part => ({ name: `R${self}`, ...remembering, body: (_, segment) => hearOf(segment, self, ...ended) });
+  const asking = (self: number, ...ended: readonly number[]): Part => ({ name: `K${self}`, ...remembering, body: (_, segment) => askAfter(segment, self, (thread) => ended.includes(thread)) });
   /** Hears of the ends of threads of the scenario. */
   const listening = (self: number, rounds: number, threads?: readonly number[], ...ended: readonly number[]): Part => ({
     name: `R${self}`,
@@ -81,13 +90,8 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
     body: (context, segment) => hearOf(segment, self, context.exited(threads).thread, ...ended),
   });
 
-  const describeSelf = (segment: Segment, id: number, parent = 0, parentGeneration = 0): void => {
-    const { words } = segment;
-    const record = agentAt(segment, id);
-    words.store(record + PARENT_GENERATION, parentGeneration);
-    words.store(record + PARENT, parent);
-    words.store(record + KERNEL_THREAD, 1);
-  };
+  const attach = (segment: Segment, thread: number, witness: Witness = 'kernel', parent = 0, parentGeneration = 0): number =>
+    raw.claimAgent(segment, thread, { parent, parentGeneration, kernelThread: witness === 'kernel' ? kernelThreadOf(thread) : 0, kernelStart: 1 });
   /** Acquires and releases the first slot. */
   const useLock = (context: Context, segment: Segment, self: number): void => {
     const { words } = segment;
@@ -126,12 +130,13 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
     },
   });
 
-  const claimers = (count: number, limit: number, deaths = 0): Checked => {
+  const claimers = (count: number, limit: number, deaths = 0, witness: Witness = 'event'): Checked => {
     const recoverer = limit + 1;
     const setting: Setting = {
       attached: [{ thread: count }, ...Array.from({ length: limit }, () => undefined)],
       slots: [0],
       grows: true,
+      asks: witness === 'kernel',
       sleepers: [2, 3, 4].slice(0, limit),
       steady: [1],
       // The last users of the records died asleep.
@@ -141,20 +146,27 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
       mortal: true,
       body(context: Context, segment: Segment) {
         const { words, ghost, thread } = context;
-        const id = raw.claimAgent(segment, thread);
+        const id = attach(segment, thread, witness);
         if (id === 0) {
           ghost.add('refused', 1);
           return;
         }
         context.assert((words.load(agentAt(segment, id) + PARK) & ASLEEP) === 0, 'seems to sleep');
-        context.assert(raw.agentOfThread(segment, thread) === id, 'not found');
-        describeSelf(segment, id);
         context.assert(raw.threadOf(segment, id) === thread && raw.isLive(segment, id), 'not attached');
       },
     };
-    return play(`${count} threads claim ${limit} records, ${deaths} deaths`, setting, [
+    const looker: Part = {
+      name: 'K1',
+      rounds: deaths,
+      daemon: true,
+      body(context, segment) {
+        const ended = context.exited().thread;
+        askAfter(segment, 1, (thread) => thread === ended);
+      },
+    };
+    return play(`${count} threads claim ${limit} records, ${deaths} deaths${witness === 'kernel' ? ' that nobody hears of' : ''}`, setting, [
       ...Array.from({ length: count }, () => claimer),
-      listening(1, deaths),
+      witness === 'kernel' ? looker : listening(1, deaths),
     ], {
       deaths,
       final(words, ghost) {
@@ -162,9 +174,9 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
         let used = 0;
         for (let id = 2; id <= recoverer; id++) {
           const thread = words.load(agentAt(segment, id) + CLAIM) - 1;
-          if (thread < 0) continue;
+          if (thread === -1) continue;
           used++;
-          if (ghost.get(`T${thread} died`) === 1) return `record ${id} is left by a dead thread`;
+          if (thread < 0 || thread >= count || ghost.get(`T${thread} died`) === 1) return `record ${id} is left by a dead thread`;
           if (words.load(segment.header + AGENT_HIGH) < id) return `agentHigh is below ${id}`;
         }
         if (deaths === 0 && used !== Math.min(count, limit)) return `${used} attached`;
@@ -174,7 +186,7 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
   };
 
   interface Case {
-    readonly records: readonly Attached[];
+    readonly records: Setting['attached'];
     /** Word of the first slot at the start. */
     readonly lock?: number;
     readonly parts: readonly Part[];
@@ -184,12 +196,15 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
     readonly steady?: readonly number[];
     readonly sleepers?: readonly number[];
     readonly kin?: boolean;
+    readonly asks?: boolean;
     readonly flows?: boolean;
     readonly prepare?: (segment: Segment) => void;
     /** Records that are given back in the end, and not taken again. */
     readonly gone?: readonly number[] | ((ghost: Ghosts) => readonly number[]);
+    /** Records that never are. */
+    readonly kept?: readonly number[];
   }
-  const recovery = (name: string, { records, lock: word = 0, parts, deaths = 0, preemptions = Infinity, isHuge = false, gone = [], ...rest }: Case): Checked => {
+  const recovery = (name: string, { records, lock: word = 0, parts, deaths = 0, preemptions = Infinity, isHuge = false, gone = [], kept = [], ...rest }: Case): Checked => {
     const setting: Setting = { attached: records, slots: [word], ...rest };
     return play(name, setting, parts, {
       deaths,
@@ -201,6 +216,7 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
       },
       final: (words, ghost) =>
         lockAtEnd(words, setting, ghost) ??
+        (kept.some((id) => !raw.isLive(segmentOf(words, setting), id)) ? 'a living thread was taken for dead' : undefined) ??
         (ghost.get('newcomer') !== 0 && !raw.isLive(segmentOf(words, setting), ghost.get('newcomer')) ? 'a newcomer was taken for dead' : undefined) ??
         leftBehind(words, setting, typeof gone === 'function' ? gone(ghost) : gone),
     });
@@ -221,9 +237,8 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
   const newcomer: Part = {
     name: 'N',
     body(context: Context, segment: Segment) {
-      const id = raw.claimAgent(segment, context.thread);
+      const id = attach(segment, context.thread);
       if (id === 0) return;
-      describeSelf(segment, id);
       useLock(context, segment, id);
       context.assert(raw.isLive(segment, id), 'taken for dead');
       context.ghost.set('newcomer', id);
@@ -259,6 +274,7 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
     claimers(2, 1),
     claimers(3, 2),
     claimers(2, 2, 2),
+    claimers(2, 2, 2, 'kernel'),
     twoDead('two hear of two deaths, the lock is held', HELD, [hearing(3, D), hearing(4, E)]),
     twoDead('two hear of two deaths, the lock is waited for', AWAITED, [hearing(3, D), hearing(4, E), user(5)], { sleepers: [5], preemptions: 3 }),
     twoDead('two hear of two deaths, the lock is handed', HANDED_OVER, [hearing(3, D), hearing(4, E), user(5)], { sleepers: [5], preemptions: 3 }),
@@ -305,9 +321,8 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
           name: 'L',
           body(_: Context, segment: Segment) {
             if (!raw.leaveSegment(segment, 1, 0)) return;
-            const id = raw.claimAgent(segment, 5);
+            const id = attach(segment, 5);
             if (id === 0) return;
-            describeSelf(segment, id);
             hearOf(segment, id, E);
           },
         },
@@ -354,8 +369,7 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
         { name: 'R', daemon: true, body(context, segment) { context.exited([0]); hearOf(segment, 1, P); } },
       ],
       deaths: 1,
-      // One that stops while it clears its record can not be found by what it has cleared.
-      gone: (ghost) => (ghost.get('T0 died') ? [2, ...(ghost.get(`record 3 is clear of ${PARENT}`) ? [] : [3]), 4, 5] : [2]),
+      gone: (ghost) => (ghost.get('T0 died') ? [2, 3, 4, 5] : [2]),
     })),
     recovery('a parent is marked beside a recovery', {
       records: [has(D), has(P), has(E, 2), has(0), has(1)],
@@ -381,6 +395,62 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
       parts: [hearing(3, D, P), hearing(4, P), newcomer],
       preemptions: 2,
     }),
+    recovery('a newcomer takes the record of a child before that of its parent is free', {
+      records: [has(D, 2), has(P), has(0)],
+      kin: true,
+      steady: [3],
+      parts: [hearing(3, D, P), newcomer],
+    }),
+    recovery('a newcomer dies in the record of one that has left, whose child lives on', {
+      records: [undefined, has(1, 1), has(2)],
+      kin: true,
+      steady: [3],
+      parts: [
+        { name: 'N', mortal: true, body: (context, segment) => void attach(segment, context.thread, 'event') },
+        { name: 'C', body: (context) => context.stuck() },
+        listening(3, 1),
+      ],
+      deaths: 1,
+      gone: (ghost) => (ghost.get('T0 died') ? [1] : []),
+      kept: [2, 3],
+    }),
+    recovery('a newcomer takes the record of one whom the kernel shows to have ended', {
+      records: [has(D), has(0), has(1)],
+      lock: HELD,
+      asks: true,
+      steady: [2, 3],
+      parts: [asking(2, D), asking(3, D), newcomer],
+      preemptions: 3,
+    }),
+    recovery('one comes back to the record in which another has died meanwhile', {
+      records: [has(0), has(2), has(3)],
+      asks: true,
+      steady: [2, 3],
+      parts: [
+        {
+          name: 'L',
+          daemon: true,
+          body(context: Context, segment: Segment) {
+            if (!raw.leaveSegment(segment, 1, 0)) return;
+            context.exited([1]);
+            const id = attach(segment, context.thread);
+            if (id !== 0) context.ghost.set('newcomer', id);
+          },
+        },
+        {
+          name: 'N',
+          mortal: true,
+          body(context: Context, segment: Segment) {
+            attach(segment, context.thread);
+            context.pause();
+          },
+        },
+        { name: 'K2', body: (context, segment) => askAfter(segment, 2, (thread) => context.hasExited(thread)) },
+        listening(3, 1),
+      ],
+      deaths: 1,
+      preemptions: 3,
+    }),
     recovery('a newcomer takes the record of a parent, and has a child', {
       records: [has(P), has(D, 1), has(0), has(1)],
       kin: true,
@@ -392,13 +462,11 @@ function scenariosOf({ agents: raw, mutex: lock }: Modules): Checked[] {
         {
           name: 'N',
           body(context: Context, segment: Segment) {
-            const id = raw.claimAgent(segment, context.thread);
+            const id = attach(segment, context.thread);
             if (id === 0) return;
-            describeSelf(segment, id);
             const generation = segment.words.load(agentAt(segment, id) + GENERATION);
-            const child = raw.claimAgent(segment, context.thread + 1);
+            const child = attach(segment, context.thread + 1, 'kernel', id, generation);
             if (child === 0) return;
-            describeSelf(segment, child, id, generation);
             context.assert(raw.isLive(segment, id) && raw.isLive(segment, child), 'taken for dead');
             context.ghost.set('newcomer', child);
           },
@@ -426,29 +494,80 @@ const mutants: (Mutation & { readonly caughtBy: string })[] = [
   {
     name: 'claims by a store',
     caughtBy: '2 threads claim 2 records, 0 deaths',
-    find: 'if (words.compareExchange(agentAt(segment, id) + CLAIM, 0, threadId + 1) !== 0) continue;',
-    replace: 'words.store(agentAt(segment, id) + CLAIM, threadId + 1);',
+    find: 'if (words.compareExchange(record + CLAIM, 0, claim) !== 0) continue;',
+    replace: 'words.store(record + CLAIM, claim);',
   },
   {
     name: 'raises agentHigh after the claim',
     caughtBy: '2 threads claim 2 records, 2 deaths',
     find: `    raise(words, segment.header + AGENT_HIGH, id);
-    if (words.compareExchange(agentAt(segment, id) + CLAIM, 0, threadId + 1) !== 0) continue;`,
-    replace: `    if (words.compareExchange(agentAt(segment, id) + CLAIM, 0, threadId + 1) !== 0) continue;
+    if (words.compareExchange(record + CLAIM, 0, claim) !== 0) continue;`,
+    replace: `    if (words.compareExchange(record + CLAIM, 0, claim) !== 0) continue;
     raise(words, segment.header + AGENT_HIGH, id);`,
   },
   { name: 'leaves the sleep of the last user', caughtBy: '2 threads claim 2 records, 0 deaths', find: '    resetSleep(segment, id);\n', replace: '' },
   {
     name: 'keeps the generation',
     caughtBy: 'a newcomer takes the record of a parent, and has a child',
-    find: '    words.add(agentAt(segment, id) + GENERATION, 1);\n',
+    find: '    words.add(record + GENERATION, 1);\n',
     replace: '',
+  },
+  {
+    name: 'claims with a thread id of which nobody hears',
+    caughtBy: '2 threads claim 2 records, 2 deaths that nobody hears of',
+    find: '(self.kernelThread === 0 ? threadId + 1 : KERNEL | self.kernelThread)',
+    replace: '(threadId + 1)',
+  },
+  { name: 'lives from the claim on', caughtBy: 'a newcomer takes the record of a child before that of its parent is free', find: 'const claim = ATTACHING | (', replace: 'const claim = (' },
+  {
+    name: 'lives before it is described',
+    caughtBy: 'a newcomer takes the record of a child before that of its parent is free',
+    find: '    words.store(record + PARENT_GENERATION, self.parentGeneration);\n',
+    replace: '    words.store(record + CLAIM, threadId + 1);\n    words.store(record + PARENT_GENERATION, self.parentGeneration);\n',
+  },
+  {
+    name: 'names its kernel thread when it lives',
+    caughtBy: 'a newcomer takes the record of one whom the kernel shows to have ended',
+    find: '    words.store(record + KERNEL_THREAD, self.kernelThread);\n    words.store(record + CLAIM, threadId + 1);\n',
+    replace: '    words.store(record + CLAIM, threadId + 1);\n    words.store(record + KERNEL_THREAD, self.kernelThread);\n',
+  },
+  { name: 'marks the living only', caughtBy: '2 threads claim 2 records, 2 deaths', find: '(claim & ~ATTACHING) === threadId + 1', replace: 'claim === threadId + 1' },
+  { name: 'asks after the living only', caughtBy: '2 threads claim 2 records, 2 deaths that nobody hears of', find: '} else if (claim & KERNEL) {', replace: '} else if (false) {' },
+  {
+    name: 'asks for what another life says',
+    caughtBy: 'one comes back to the record in which another has died meanwhile',
+    find: '  const generation = words.load(record + GENERATION);\n  const claim = words.load(record + CLAIM);\n  if (claim === 0 || claim & DEAD) return;',
+    replace: '  const claim = words.load(record + CLAIM);\n  if (claim === 0 || claim & DEAD) return;\n  const generation = words.load(record + GENERATION);',
+  },
+  {
+    name: 'takes what another life says for its own',
+    caughtBy: 'one comes back to the record in which another has died meanwhile',
+    find: '    if (words.load(record + GENERATION) !== generation) return;\n',
+    replace: '',
+  },
+  {
+    name: 'marks whom the kernel shows to have ended by a store',
+    caughtBy: 'a newcomer takes the record of one whom the kernel shows to have ended',
+    find: '  words.compareExchange(record + CLAIM, claim, claim | DEAD);\n}',
+    replace: '  words.store(record + CLAIM, claim | DEAD);\n}',
+  },
+  {
+    name: 'takes the children of the last user of a record with the next',
+    caughtBy: 'a newcomer dies in the record of one that has left, whose child lives on',
+    find: '!(claim & DEAD) || claim & ATTACHING ||',
+    replace: '!(claim & DEAD) ||',
+  },
+  {
+    name: 'takes a newcomer for the child that had its record',
+    caughtBy: 'a newcomer takes the record of a child before that of its parent is free',
+    find: 'child & (DEAD | ATTACHING)) continue;',
+    replace: 'child & DEAD) continue;',
   },
   {
     name: 'marks by a store',
     caughtBy: 'two hear of the same two deaths',
-    find: 'segment.words.compareExchange(agentAt(segment, id) + CLAIM, threadId + 1, (threadId + 1) | DEAD);',
-    replace: 'segment.words.store(agentAt(segment, id) + CLAIM, (threadId + 1) | DEAD);',
+    find: 'words.compareExchange(agentAt(segment, id) + CLAIM, claim, claim | DEAD);',
+    replace: 'words.store(agentAt(segment, id) + CLAIM, claim | DEAD);',
   },
   { name: 'looks for the dead once', caughtBy: 'two hear of two deaths, the lock is held', find: 'while (markKin(segment) && takeOver(segment, self)) {', replace: 'if (markKin(segment) && takeOver(segment, self)) {' },
   {
@@ -523,8 +642,6 @@ const mutants: (Mutation & { readonly caughtBy: string })[] = [
   { name: 'repairs no lock', caughtBy: 'a recoverer dies', file: SLOTS, find: 'return mutex.recover(segment, slotAddress, dead);', replace: 'return false;' },
   { name: 'wakes no thread', caughtBy: 'two hear of two deaths, the lock is waited for', find: '    unpark(segment, id);\n', replace: '' },
   { name: 'wakes no event loop', caughtBy: 'event loops wait for the lock of a dead one', find: '    ring(segment, id);\n', replace: '' },
-  { name: 'leaves the parent', caughtBy: 'a newcomer takes the record of a child', find: '  words.store(record + PARENT, 0);\n', replace: '' },
-  { name: 'leaves the kernel thread', caughtBy: 'two hear of two deaths, the lock is held', find: '  words.store(record + KERNEL_THREAD, 0);\n', replace: '' },
   {
     name: 'takes the children of another life',
     caughtBy: 'a child of an earlier life lives on',
@@ -534,8 +651,8 @@ const mutants: (Mutation & { readonly caughtBy: string })[] = [
   {
     name: 'does not check that the parent is still the dead one',
     caughtBy: 'a newcomer takes the record of a parent, and has a child',
-    find: 'if (!(claim & DEAD) || words.load(agentAt(segment, parent) + CLAIM) !== claim) return false;',
-    replace: 'if (!(claim & DEAD)) return false;',
+    find: ' || words.load(agentAt(segment, parent) + CLAIM) !== claim) return false;',
+    replace: ') return false;',
   },
   {
     name: "reads a child's claim after its parent",

@@ -32,6 +32,9 @@ export interface Attached {
   readonly parentGeneration?: number;
 }
 
+/** How the operating system calls a thread of a scenario. */
+export const kernelThreadOf = (thread: number): number => 100 + thread;
+
 export interface Setting {
   /** By agent id, from 1 on; `undefined`: not in use. */
   readonly attached: readonly (Attached | undefined)[];
@@ -47,6 +50,8 @@ export interface Setting {
   readonly flows?: boolean;
   /** Whether there are parents and children. */
   readonly kin?: boolean;
+  /** Whether the kernel is asked who has ended. */
+  readonly asks?: boolean;
   readonly prepare?: (segment: Segment) => void;
 }
 
@@ -61,20 +66,16 @@ export function watchedSegment(context: Context, setting: Setting): Segment {
   const ids = new Map(setting.attached.map((_, i) => [agentAt(segment, i + 1), i + 1]));
   const isInUse = (id: number): boolean => (setting.attached[id - 1] !== undefined) !== (ghost.get(`record ${id} changed hands`) === 1);
   const changeHands = (id: number): void => void ghost.set(`record ${id} changed hands`, 1 - ghost.get(`record ${id} changed hands`));
-  const personal = [PARENT, KERNEL_THREAD] as const;
-  const cleared = (record: number, field: number): string => `record ${ids.get(record)} is clear of ${field}`;
 
   const giveBack = (record: number): void => {
     const id = ids.get(record)!;
     context.assert(isInUse(id), `record ${id} is given back twice`);
-    for (const field of personal) context.assert(ghost.get(cleared(record, field)) === 1, `record ${id} is given back with ${field} of its last user`);
     changeHands(id);
   };
   const take = (record: number): void => {
     const id = ids.get(record)!;
     context.assert(!isInUse(id), `record ${id} is claimed while it is in use`);
     changeHands(id);
-    for (const field of personal) ghost.set(cleared(record, field), 0);
   };
   const wrote = (at: number, before: number, value: number): void => {
     if (at === segment.header + RECOVERER) {
@@ -84,7 +85,8 @@ export function watchedSegment(context: Context, setting: Setting): Segment {
     }
     if (ids.has(at - CLAIM) && value === 0) giveBack(at - CLAIM);
     if (ids.has(at - CLAIM) && before === 0) take(at - CLAIM);
-    for (const field of personal) if (ids.has(at - field)) ghost.set(cleared(at - field, field), value === 0 ? 1 : 0);
+    const id = ids.get(at - CLAIM);
+    if (id !== undefined && value !== 0) context.assert(isInUse(id), `record ${id} is written by one who has lost it`);
   };
   const { flows = false, sleepers = [] } = setting;
   /** Where nobody looks. */
@@ -123,12 +125,13 @@ export function buryRecoverer(ghost: Ghosts, thread: number): void {
 
 /** What all scenarios in such a setting have in common. */
 export function scenery(setting: Setting): Pick<Scenario, 'setup' | 'nameOf' | 'describe' | 'opaque' | 'writerOf' | 'narrow' | 'onDeath'> {
-  const { attached, slots, grows = false, steady = [], kin = false, prepare } = setting;
+  const { attached, slots, grows = false, steady = [], kin = false, asks = false, prepare } = setting;
   const addresses = addressesOf(segmentOf({} as SharedWords, setting));
   const opaque = isField(
     addresses,
     'slot.token', 'slot.contended', 'slot.ownerDeaths', 'slot.deathAt', 'slot.deathThread',
-    'agent.wantsSince', 'agent.wantsToken', 'agent.kernelThread',
+    'agent.wantsSince', 'agent.wantsToken', 'agent.kernelStart',
+    ...(asks ? [] : ['agent.kernelThread']),
   );
   const isConstant = isField(
     addresses,
@@ -148,6 +151,7 @@ export function scenery(setting: Setting): Pick<Scenario, 'setup' | 'nameOf' | '
         words.store(record + GENERATION, one.generation ?? 0);
         words.store(record + PARENT, one.parent ?? 0);
         words.store(record + PARENT_GENERATION, one.parentGeneration ?? 0);
+        words.store(record + KERNEL_THREAD, kernelThreadOf(one.thread));
       }
       words.store(segment.header + AGENT_HIGH, attached.findLastIndex((one) => one !== undefined) + 1);
       words.store(segment.header + header.fields.slotHigh.at, slots.length);
