@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { LockManager, type MutexGuard, type OwnerDeath } from 'holdfast';
-import { endThreads, entries, newLog, refusal, refusalCode, resume, sharedWords, startThreads, Thread, until, untilBlocked, type Way } from './harness/workers.js';
+import { endThreads, entries, newLog, refusal, refusalCode, resume, sharedWords, startThreads, startWorker, Thread, until, untilBlocked, type Way } from './harness/workers.js';
 
 const manager = LockManager.create();
 const ways: Way[] = ['terminate()', 'process.exit()', 'an uncaught error', 'an unhandled rejection', 'out of memory', 'a normal end'];
@@ -327,6 +327,20 @@ describe('a thread that dies', () => {
   });
 
   // As everywhere without a list of threads: see docs/recovery.md.
+  test.runIf(process.platform === 'linux')('leaves no record behind, at whichever operation of attaching it stops with its parent', async () => {
+    const before = manager.stats.agents;
+    let stops = 0;
+    for (let isDone = false; !isDone; ) {
+      const progress = sharedWords(2);
+      const parent = startWorker('stopping-at.mjs', { workerData: { progress, before: ++stops } });
+      await until('its worker has stopped or attached', () => Atomics.load(progress, 0) !== 0);
+      isDone = Atomics.load(progress, 0) === 2;
+      await parent.terminate();
+      expect(manager.stats.agents, `operation ${stops}`).toBe(before);
+    }
+    expect(stops).toBeGreaterThan(10);
+  }, 60_000);
+
   test.runIf(process.platform === 'linux')('is found by an event loop that waits, though the thread that would hear of it is blocked', async () => {
     const parent = await Thread.start();
     await parent.do('attach');
