@@ -28,7 +28,8 @@ export const broken = {
     { find: /if\(owner!==0&&owner!==self\)return BUSY;/, put: '' },
     { find: /TAKEN=OWNER\|DIED\|CLOSED;/, put: 'TAKEN=DIED|CLOSED;' },
   ],
-  keepsRecords: [{ find: /(function giveBack\(segment,id\)\{segment\.words\.store\((agentAt\(segment,id\)\+CLAIM\d*),)0\)/, put: '$1segment.words.load($2)&~DEAD)' }],
+  /** They seem to belong to a thread of which nobody hears. */
+  keepsRecords: [{ find: /(function giveBack\(segment,id\)\{segment\.words\.store\(agentAt\(segment,id\)\+CLAIM\d*,)0\)/, put: '$1ATTACHING)' }],
   neverPatrols: [noPatrol],
   /** Whoever has had to wait takes permits without a look at what the others hold. */
   givesPermitsTwice: [{ find: /if\(freePermits\(segment,slotAddress\)<amount\)return BUSY;/, put: '' }],
