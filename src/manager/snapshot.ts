@@ -1,8 +1,9 @@
 /**
  * Everything that can be seen of a manager, at once. Only loads: nobody is asked, stopped or made to wait.
  *
- * All rows are read, and then all again. Whatever is not marked `torn` was so at the moment between: a hold, a wait and an item are each told
- * from the next one by a number that grows.
+ * What changes with a row is read before all rows and again after them. Holds, waits and items are each told from the next one by a number that
+ * grows, so of a row whose words are the same, and which is not marked `torn`, it was so all the time between. Of an event that resets itself the
+ * set and the reset are not numbered: only what it was before and after is compared.
  */
 import { agent, cell, slot } from '../../native-layout/index.js';
 import type { LockMode } from '../contract/lock.js';
@@ -69,7 +70,7 @@ export interface LockSnapshot extends SlotStatus {
   /** Threads of which asynchronous flows wait for it. */
   readonly awaitedBy: readonly ThreadStatus[];
   readonly statistics: LockCounts;
-  /** It was acquired, released or waited for while the snapshot was taken. */
+  /** It was acquired or released, or a wait for it began or ended, while the snapshot was taken. */
   readonly torn?: true;
 }
 
@@ -142,6 +143,7 @@ export function readSnapshot(segment: Segment, name: string | undefined): Snapsh
     ...describeThread(threadId, isEnded, locks),
     ...(!isSame(agentsBefore[id - 1]!, agentEvidence(segment, id)) && torn),
   }));
+  found.sort((a, b) => a.threadId - b.threadId);
   locks.sort((a, b) => b.blockedMs - a.blockedMs || lostBefore(b) - lostBefore(a) || (a.name < b.name ? -1 : 1));
   return new Snapshot({ ...(name !== undefined && { name }), processId, at: Date.now(), threads: found, locks, cycles, trees: treesOf(locks, found, cycles) });
 }
