@@ -77,7 +77,8 @@ export function findCycles(segment: Segment): Edge[][] {
 function holderRuns(segment: Segment, id: number): boolean {
   const { words } = segment;
   const wants = words.load(agentAt(segment, id) + WANTS);
-  if (wants & SIGNALLED) return true;
+  // It may not have come to publish yet, or is about to go on.
+  if (wants === 0 || wants & SIGNALLED) return true;
   const at = slotAt(segment, wants - 1);
   if (isSemaphore(words, at) || isRwlock(words, at)) return false;
   const owner = words.load(at) & OWNER;

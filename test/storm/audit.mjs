@@ -8,10 +8,10 @@ import { locks, semaphores } from './locks.cjs';
 export function audit(shadow, manager) {
   const sums = { operations: 0, timeouts: 0, aborts: 0, diedInside: 0, diedInCall: 0, told: 0, ownerDeaths: 0, diedHolding: 0 };
   locks.forEach(({ name }, lock) => {
-    const all = { acquired: 0, done: 0, timeouts: 0, aborts: 0, inside: 0, inCall: 0, pending: 0, told: 0 };
+    const all = { acquired: 0, done: 0, timeouts: 0, aborts: 0, deadlocks: 0, inside: 0, inCall: 0, pending: 0, told: 0 };
     for (let thread = 0; thread < shadow.threads; thread++) {
       const of = (word) => shadow.ofCall(thread, lock, word);
-      for (const word of ['acquired', 'done', 'timeouts', 'aborts', 'pending']) all[word] += of(word);
+      for (const word of ['acquired', 'done', 'timeouts', 'aborts', 'deadlocks', 'pending']) all[word] += of(word);
       const told = of('told') !== 0;
       const inside = of('section') === 1;
       const inCall = of('pending') > 0 || of('leaving') === 1;
@@ -21,13 +21,14 @@ export function audit(shadow, manager) {
       if (inside && !told) shadow.violation(`${name}: thread ${thread} died inside, which was told to nobody`);
       if (told && !inside && !inCall) shadow.violation(`${name}: thread ${of('told') - 1} was told of the death of thread ${thread}, which did not hold`);
     }
-    const { locks: { exclusive }, ownerDeaths } = manager.getStatistics(name);
+    const { locks: { exclusive }, deadlocks, ownerDeaths } = manager.getStatistics(name);
     const completed = shadow.ofLock(lock, 'completed');
     const between = comparison(shadow, name);
     between('totalAcquisitions', exclusive.totalAcquisitions, all.acquired, all.acquired + all.inCall);
     between('contendedAcquisitions', exclusive.contendedAcquisitions, 0, exclusive.totalAcquisitions);
     between('totalTimeouts', exclusive.totalTimeouts, all.timeouts, all.timeouts + all.pending);
     between('totalAborts', exclusive.totalAborts, all.aborts, all.aborts + all.pending);
+    between('deadlocks', deadlocks, all.deadlocks, all.deadlocks + all.pending);
     between('ownerDeaths', ownerDeaths, all.told, all.told + all.inCall);
     between('completed sections', completed, all.done, all.done + all.inside);
     between('entered sections', shadow.ofLock(lock, 'entries'), completed, completed + all.inside);
@@ -45,7 +46,7 @@ export function audit(shadow, manager) {
 
 /** Of a semaphore nobody is told of a death; what the dead held is free again. */
 function auditPermits(shadow, manager, name, permits, index, sums) {
-  const all = { acquired: 0, timeouts: 0, aborts: 0, pending: 0 };
+  const all = { acquired: 0, timeouts: 0, aborts: 0, deadlocks: 0, pending: 0 };
   let holding = 0;
   let inCall = 0;
   for (let thread = 0; thread < shadow.threads; thread++) {
@@ -54,12 +55,13 @@ function auditPermits(shadow, manager, name, permits, index, sums) {
     if (shadow.heldBy(thread, index) > 0) holding++;
     else if (of('pending') > 0 || of('leaving') > 0) inCall++;
   }
-  const { locks: { permit }, ownerDeaths } = manager.getStatistics(name);
+  const { locks: { permit }, deadlocks, ownerDeaths } = manager.getStatistics(name);
   const between = comparison(shadow, name);
   between('totalAcquisitions', permit.totalAcquisitions, all.acquired, all.acquired + all.pending);
   between('contendedAcquisitions', permit.contendedAcquisitions, 0, permit.totalAcquisitions);
   between('totalTimeouts', permit.totalTimeouts, all.timeouts, all.timeouts + all.pending);
   between('totalAborts', permit.totalAborts, all.aborts, all.aborts + all.pending);
+  between('deadlocks', deadlocks, all.deadlocks, all.deadlocks + all.pending);
   between('ownerDeaths', ownerDeaths, holding, holding + inCall);
   between('free permits', manager.semaphore(name, { permits }).available, permits, permits);
   sums.operations += all.acquired;

@@ -298,7 +298,8 @@ class Party {
   /** Notes why there is no hold; or mends after the death of an owner, and has a hold after all. */
   #refused(lock, error) {
     if (isLockError(error, 'ERR_LOCK_OWNER_DIED')) return this.#mend(lock);
-    const counts = { ERR_LOCK_TIMEOUT: 'timeouts', ERR_LOCK_ABORTED: 'aborts' };
+    // Where a thread blocks beside its asynchronous holds there can be cycles, whatever the order.
+    const counts = { ERR_LOCK_TIMEOUT: 'timeouts', ERR_LOCK_ABORTED: 'aborts', ERR_LOCK_DEADLOCK: 'deadlocks' };
     const expected = error.code in counts || (error.code === 'ERR_LOCK_RECURSIVE' && this.#flows > 0);
     if (!expected) throw error;
     this.#shadow.refused(lock, counts[error.code]);

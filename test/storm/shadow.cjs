@@ -22,7 +22,7 @@ const HIGHEST = 2;
 
 const lockWord = { mark: 0, left: 1, right: 2, completed: 3, entries: 4, gap: 5 };
 const rowWord = { progress: 0, running: 1, fated: 2, parent: 3 };
-const callWord = { pending: 0, section: 1, leaving: 2, acquired: 3, done: 4, timeouts: 5, aborts: 6, told: 7, held: 8 };
+const callWord = { pending: 0, section: 1, leaving: 2, acquired: 3, done: 4, timeouts: 5, aborts: 6, told: 7, held: 8, deadlocks: 9 };
 
 /** `held` of a semaphore: permits; whether they are written off, since the thread has ended; how often that has changed. */
 const PERMITS = 0x7f;
