@@ -1,9 +1,9 @@
 /**
  * Everything that can be seen of a manager, at once. Only loads: nobody is asked, stopped or made to wait.
  *
- * What changes with a row is read before all rows and again after them. Holds, waits and items are each told from the next one by a number that
- * grows, so of a row whose words are the same, and which is not marked `torn`, it was so all the time between. Of an event that resets itself the
- * set and the reset are not numbered: only what it was before and after is compared.
+ * All is read twice. Acquisitions, waits and items are numbered, so of a row that is the same both times, with the same numbers, it was so all the
+ * time between, and all rows that are not marked `torn` were so at one moment. Not numbered, and so missed, if all of it falls between: that an
+ * event which resets itself is set and reset; a wait, if its thread had drawn its number and not yet begun.
  */
 import { agent, cell, slot } from '../../native-layout/index.js';
 import type { LockMode } from '../contract/lock.js';
@@ -12,8 +12,8 @@ import { processId } from '../host/node.js';
 import { type Deadlock, readCycle } from '../locks/deadlock.js';
 import { readStatus, type SlotStatus, type ThreadStatus } from '../locks/status.js';
 import { isLive, threadOf } from '../raw/agents.js';
-import { hasFlows, highestAgent, isBlockedOn, ticketOf, ticketOfFlows } from '../raw/queue.js';
-import { countOf, hasEnded, POP, PUSH, ringOf, roomOf } from '../raw/ring.js';
+import { hasFlows, highestAgent, ticketOf } from '../raw/queue.js';
+import { ringOf, roomOf } from '../raw/ring.js';
 import { namedSlots } from '../registry/registry.js';
 import { agentAt, cellAt, type Segment, slotAt } from '../shm/segment.js';
 import { type BlockingTree, treesOf } from './blocking-trees.js';
@@ -127,45 +127,58 @@ export class Snapshot implements SnapshotData {
   }
 }
 
+/** What of a lock is so at a moment. */
+type LockState = SlotStatus & Pick<LockSnapshot, 'awaitedBy'>;
+
+type NamedSlot = ReturnType<typeof namedSlots> extends Generator<infer One> ? One : never;
+
 /** Takes a snapshot; `name`: of the manager. */
 export function readSnapshot(segment: Segment, name: string | undefined): Snapshot {
-  const agents = Array.from({ length: highestAgent(segment) }, (_, i) => i + 1);
   const slots = [...namedSlots(segment)];
-  // Before the rows that they speak for.
-  const agentsBefore = agents.map((id) => agentEvidence(segment, id));
-  const slotsBefore = slots.map(({ slotNumber }) => slotEvidence(segment, slotNumber));
-  const threads = agents.map((id) => ({ id, threadId: threadOf(segment, id), isEnded: !isLive(segment, id) })).filter(({ threadId }) => threadId >= 0);
-  const rows = slots.map((one) => readLock(segment, one));
+  const agents = Array.from({ length: highestAgent(segment) }, (_, i) => i + 1).filter((id) => threadOf(segment, id) >= 0);
+  // Numbers before what they number, and below after it: if they are the same, nothing was numbered between.
+  const rowsBefore = agents.map((id) => [...readAgentNumbers(segment, id), ...readRow(segment, id)]);
+  const threads = agents.map((id) => ({ threadId: threadOf(segment, id), isEnded: !isLive(segment, id) }));
+  const numbersBefore = slots.map((one) => readNumbers(segment, one));
+  const states = slots.map((one) => readState(segment, one));
+  const counts = slots.map((one) => readCounts(segment, one));
   const cycles = findCycles(segment).map((cycle) => readCycle(segment, cycle));
-  const torn = { torn: true } as const;
-  const locks = rows.map((row, i) => ({ ...row, ...(!isSame(slotsBefore[i]!, slotEvidence(segment, slots[i]!.slotNumber)) && torn) }));
-  const found = threads.map(({ id, threadId, isEnded }) => ({
-    ...describeThread(threadId, isEnded, locks),
-    ...(!isSame(agentsBefore[id - 1]!, agentEvidence(segment, id)) && torn),
-  }));
+  const locks = slots.map((one, i): LockSnapshot => {
+    const isStill = withoutTimes(readState(segment, one)) === withoutTimes(states[i]!) && isSame(numbersBefore[i]!, readNumbers(segment, one));
+    const blockedMs = states[i]!.waiters.reduce((sum, { waitedMs }) => sum + waitedMs, 0);
+    return { name: one.name, kind: one.kind.kind, ...states[i]!, blockedMs, statistics: counts[i]!, ...(!isStill && { torn: true }) };
+  });
+  const found = agents.map((id, i): ThreadSnapshot => {
+    const row = readRow(segment, id);
+    const thread = describeThread(threads[i]!, locks);
+    const isStill = isSame(rowsBefore[i]!, [...readAgentNumbers(segment, id), ...row]) && (thread.blockedOn !== undefined) === (row[1] !== 0);
+    return { ...thread, ...(!isStill && { torn: true }) };
+  });
   found.sort((a, b) => a.threadId - b.threadId);
   locks.sort((a, b) => b.blockedMs - a.blockedMs || lostBefore(b) - lostBefore(a) || (a.name < b.name ? -1 : 1));
   return new Snapshot({ ...(name !== undefined && { name }), processId, at: Date.now(), threads: found, locks, cycles, trees: treesOf(locks, found, cycles) });
 }
 
-function readLock(segment: Segment, { slotNumber, name, kind: { kind } }: { readonly slotNumber: number; readonly name: string; readonly kind: { readonly kind: keyof typeof modesOf } }): LockSnapshot {
+function readState(segment: Segment, { slotNumber }: NamedSlot): LockState {
   const status = readStatus(segment, slotNumber);
-  // A thread that has left meanwhile is −1.
-  const isThere = ({ threadId }: ThreadStatus): boolean => threadId >= 0;
-  const waiters = status.waiters.filter(isThere);
+  const slots = slotsOf(segment, slotNumber);
   const awaitedBy: ThreadStatus[] = [];
   for (let id = 1; id <= highestAgent(segment); id++) {
-    if (slotsOf(segment, slotNumber).some((at) => hasFlows(segment, at, id))) awaitedBy.push({ threadId: threadOf(segment, id) });
+    if (slots.some((at) => hasFlows(segment, at, id))) awaitedBy.push({ threadId: threadOf(segment, id) });
   }
-  const blockedMs = waiters.reduce((sum, { waitedMs }) => sum + waitedMs, 0);
+  // A thread that has left meanwhile is −1.
+  const isThere = ({ threadId }: ThreadStatus): boolean => threadId >= 0;
+  return { ...status, holders: status.holders.filter(isThere), waiters: status.waiters.filter(isThere), awaitedBy: awaitedBy.filter(isThere) };
+}
+
+function readCounts(segment: Segment, { slotNumber, kind }: NamedSlot): LockCounts {
   const { locks, deadlocks, ownerDeaths } = readStatistics(segment, slotNumber);
-  const modes = Object.fromEntries(modesOf[kind].map((mode) => [mode, locks[mode]])) as Partial<LockStatistics['locks']>;
+  const modes = Object.fromEntries(modesOf[kind.kind].map((mode) => [mode, locks[mode]])) as Partial<LockStatistics['locks']>;
   const counts = Object.values(modes);
   const totalAcquisitions = sumOf(counts, 'totalAcquisitions');
   // The one is written a moment before the other.
   const contendedShare = totalAcquisitions === 0 ? 0 : Math.min(1, sumOf(counts, 'contendedAcquisitions') / totalAcquisitions);
-  const statistics = { totalAcquisitions, contendedShare, deadlocks, ownerDeaths, modes };
-  return { name, kind, ...status, holders: status.holders.filter(isThere), waiters, blockedMs, awaitedBy: awaitedBy.filter(isThere), statistics };
+  return { totalAcquisitions, contendedShare, deadlocks, ownerDeaths, modes };
 }
 
 function sumOf(modes: readonly ModeStatistics[], what: 'totalAcquisitions' | 'contendedAcquisitions' | 'totalWaitTimeMs'): number {
@@ -177,7 +190,7 @@ function lostBefore({ statistics }: LockSnapshot): number {
 }
 
 /** What the locks say of a thread, so that both agree. */
-function describeThread(threadId: number, isEnded: boolean, locks: readonly LockSnapshot[]): ThreadSnapshot {
+function describeThread({ threadId, isEnded }: { readonly threadId: number; readonly isEnded: boolean }, locks: readonly LockSnapshot[]): ThreadSnapshot {
   const isIt = (one: ThreadStatus): boolean => one.threadId === threadId;
   const holds = locks.filter(({ holders }) => holders.some(isIt)).map(({ name }) => name);
   const awaits = locks.filter(({ awaitedBy }) => awaitedBy.some(isIt)).map(({ name }) => name);
@@ -187,28 +200,24 @@ function describeThread(threadId: number, isEnded: boolean, locks: readonly Lock
   return { threadId, state: isEnded ? 'ended' : blockedOn === undefined ? 'running' : 'blocked', ...(blockedOn && { blockedOn }), holds, awaits };
 }
 
-/** Whatever changes when an agent attaches, ends, begins a wait or ends one. */
-function agentEvidence(segment: Segment, id: number): number[] {
-  const at = agentAt(segment, id);
-  return [agent.fields.claim.at, agent.fields.generation.at, agent.fields.wants.at, agent.fields.ticket.at].map((field) => segment.words.load(at + field));
+/** How often a record was used, and the last wait of its thread. */
+function readAgentNumbers(segment: Segment, id: number): number[] {
+  return [segment.words.load(agentAt(segment, id) + agent.fields.generation.at), ticketOf(segment, id)];
 }
 
-/** Whatever changes when a lock is acquired or released, or a wait for it begins or ends. */
-function slotEvidence(segment: Segment, slotNumber: number): number[] {
+/** Who uses a record, and what its thread is blocked on. */
+function readRow(segment: Segment, id: number): [claim: number, wants: number] {
+  return [segment.words.load(agentAt(segment, id) + agent.fields.claim.at), segment.words.load(agentAt(segment, id) + agent.fields.wants.at)];
+}
+
+/** Numbers of acquisitions, of waits, of shared holds and of items. */
+function readNumbers(segment: Segment, { slotNumber }: NamedSlot): number[] {
   const { words } = segment;
   const at = slotAt(segment, slotNumber);
-  const evidence = [words.load(at + slot.fields.word.at), words.loadNumber(at + slot.fields.token.at), words.load(at + slot.fields.tally.at)];
-  const ring = ringOf(words, at);
-  if (ring !== 0) {
-    const queue = { items: at, room: roomOf(segment, ring), ring };
-    evidence.push(countOf(words, queue, POP), countOf(words, queue, PUSH), hasEnded(words, ring) ? 1 : 0);
-  }
   const slots = slotsOf(segment, slotNumber);
-  for (let id = 1; id <= highestAgent(segment); id++) {
-    evidence.push(words.load(cellAt(segment, id, slotNumber) + cell.fields.hold.at));
-    for (const one of slots) evidence.push(ticketOfFlows(segment, one, id), isBlockedOn(segment, one, id) ? ticketOf(segment, id) : 0);
-  }
-  return evidence;
+  const numbers = [words.load(at + slot.fields.tally.at), ...slots.flatMap((one) => [words.loadNumber(one + slot.fields.token.at), words.load(one + slot.fields.tickets.at)])];
+  for (let id = 1; id <= highestAgent(segment); id++) numbers.push(words.load(cellAt(segment, id, slotNumber) + cell.fields.hold.at));
+  return numbers;
 }
 
 /** Where those stand who wait for it: those who push to a queue have a slot of their own. */
@@ -221,4 +230,10 @@ function slotsOf(segment: Segment, slotNumber: number): number[] {
 /** Records that have come into use since were all 0 before. */
 function isSame(before: readonly number[], now: readonly number[]): boolean {
   return now.every((value, i) => value === (before[i] ?? 0));
+}
+
+function withoutTimes(state: LockState): string {
+  const { holders, waiters, ...rest } = state;
+  const still = { ...rest, holders: holders.map(({ heldForMs: _, heldSinceKnown: __, ...holder }) => holder), waiters: waiters.map(({ waitedMs: _, ...waiter }) => waiter) };
+  return JSON.stringify(still);
 }
