@@ -12,7 +12,7 @@ import { writeHeader } from '../src/shm/header.js';
 import { cellAt, placeRegions, type Segment, slotAt } from '../src/shm/segment.js';
 import type { SharedWords } from '../src/shm/words.js';
 
-const options = { slotLimit: 4, agentLimit: 3, heapBytes: 0, sharedMs: 1, exclusiveMs: 1, distributedMs: 1, ownerDeath: 'poison', blockingOnMain: 'refuse', deadlock: 'off' } as const;
+const options = { slotLimit: 5, agentLimit: 3, heapBytes: 0, sharedMs: 1, exclusiveMs: 1, distributedMs: 1, ownerDeath: 'poison', blockingOnMain: 'refuse', deadlock: 'off' } as const;
 const { words, start } = allocate(placeRegions(0, options).size);
 writeHeader(words, start, options);
 const self = new Agent(words, start, 'torn');
@@ -23,14 +23,19 @@ const other = claimAgent(segment, 77);
 const mutexes = { kind: 'mutex', fairness: 'eventual', reentrant: false, ownerDeath: 'poison' } as const;
 const [a, b] = ['a', 'b'].map((name) => openNamed(self, name, mutexes)) as [number, number];
 const permits = openNamed(self, 's', { kind: 'semaphore', permits: 2 });
-const read = openNamed(self, 'r', { kind: 'rwlock', ownerDeath: 'poison' });
+const [read, alsoRead] = ['r', 'q'].map((name) => openNamed(self, name, { kind: 'rwlock', ownerDeath: 'poison' })) as [number, number];
 const at = (number: number): number => slotAt(segment, number);
 
 type Action = () => unknown;
 const lock = (number: number, id = other): Action => () => expect(mutex.tryAcquire(words, at(number), id)).toBeGreaterThan(0);
 const unlock = (number: number, id = other): Action => () => expect(mutex.tryRelease(words, at(number), id)).toBe(true);
-const wait = (number: number): Action => () => publishRow(segment, at(number), other, 0);
+const wait = (number: number, id = other): Action => () => publishRow(segment, at(number), id, 0);
 const goOn: Action = () => clearRow(segment, other);
+const enter = (number: number): Action => () => expect(rwlock.tryRead(segment, at(number), cellAt(segment, other, number))).toBe(true);
+const leave = (number: number): Action => () => rwlock.releaseRead(segment, at(number), cellAt(segment, other, number));
+/** All at one moment: what is so of one of them and not of the other is never so. */
+const together = (...actions: readonly Action[]): Action => () => actions.forEach((action) => action());
+const twice = (on: Action, off: Action): Action[] => [on, off, on, off];
 
 /** Each ends as it began, but for what is counted. */
 const scripts: Readonly<Record<string, readonly Action[]>> = {
@@ -41,9 +46,12 @@ const scripts: Readonly<Record<string, readonly Action[]>> = {
   'permits and reads': [
     () => expect(semaphore.tryAcquire(segment, at(permits), other, 2)).toBeGreaterThan(0),
     () => semaphore.release(segment, at(permits), other, 2),
-    () => expect(rwlock.tryRead(segment, at(read), cellAt(segment, other, read))).toBe(true),
-    () => rwlock.releaseRead(segment, at(read), cellAt(segment, other, read)),
+    enter(read),
+    leave(read),
   ],
+  'two mutexes as one, twice': twice(together(lock(a), lock(b)), together(unlock(a), unlock(b))),
+  'two reads as one, twice': twice(together(enter(read), enter(alsoRead)), together(leave(read), leave(alsoRead))),
+  'two waits as one, twice': twice(together(wait(a), wait(b, self.id)), together(goOn, () => clearRow(segment, self.id))),
   'a thread that comes and goes': [() => expect(claimAgent(segment, 88)).toBe(3), lock(b, 3), unlock(b, 3), () => expect(leaveSegment(segment, 3, 0)).toBe(true)],
 };
 
@@ -81,7 +89,7 @@ test.each(Object.entries(scripts))('%s: what is not marked was so at one moment,
   let marked = 0;
   let whole = 0;
   for (let first = 0; first < loads; first++) {
-    for (let gap = 1; gap < loads / 2; gap += 7) {
+    for (let gap = 1; gap < loads / 2; gap += 13) {
       let done = 0;
       const seen = rowsOf(readSnapshot(watched((count) => {
         if (done < actions.length && count >= first + done * gap) actions[done++]!();
