@@ -16,6 +16,8 @@ export type { RwlockRepair } from './locks/rwlock-core.js';
 export type { RwlockGuard, RwlockHold } from './locks/rwlock-guard.js';
 export type { PermitAsyncOptions, PermitCount, PermitOptions, Semaphore, SemaphoreGuard, SemaphoreOptions } from './locks/semaphore.js';
 export type { BarrierBreak, HolderStatus, SlotStatus, ThreadStatus, WaiterStatus } from './locks/status.js';
+export type { BlockedThread, BlockingHolder, BlockingTree } from './manager/blocking-trees.js';
 export { getLockManager, LockManager, type LockStatus } from './manager/manager.js';
 export type { ManagerOptions, MutexOptions, OnceOptions, SharedManager } from './manager/options.js';
+export type { BlockedOn, LockCounts, LockSnapshot, Snapshot, SnapshotData, ThreadSnapshot } from './manager/snapshot.js';
 export type { LockStatistics, ModeStatistics } from './manager/statistics.js';

@@ -67,7 +67,7 @@ describe('the examples of docstrings', () => {
   const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
   const examples = sources.flatMap((file) => {
     const text = readFileSync(join(root, 'src', file), 'utf8');
-    return [...text.matchAll(/@example\n(.*?)(?:\n \*\/|\n \* @)/gs)].map((match) => [file, match[1]!.replaceAll(/^ *\* ?/gm, '')] as const);
+    return [...text.matchAll(/@example\n(.*?)(?:\n *\*\/|\n *\* @)/gs)].map((match) => [file, match[1]!.replaceAll(/^ *\* ?/gm, '')] as const);
   });
 
   test('exist', () => {

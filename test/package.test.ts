@@ -12,7 +12,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const repository = fileURLToPath(new URL('..', import.meta.url));
 // What is published keeps its names, for the sake of stack traces; a bundler that shortens them gets to some 19 KiB.
-const largestCore = 48 * 1024;
+const largestCore = 52 * 1024;
 
 let user: string;
 let installed: string;

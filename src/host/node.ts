@@ -5,6 +5,8 @@ import { getEnvironmentData, isMainThread, setEnvironmentData, threadId, type Wo
 
 export { isMainThread, threadId };
 
+export const processId = process.pid;
+
 /** What the thread that made this one has left for it; see {@link leaveForWorkers}. */
 export function inherited(key: string): unknown {
   return getEnvironmentData(key);

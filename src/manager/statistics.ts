@@ -66,15 +66,26 @@ const none: ModeStatistics = {
   maxSampledHoldTimeMs: 0,
 };
 
-/** As what the acquisitions count that the slot itself counts. */
-const modeOf = { mutex: 'exclusive', once: 'exclusive', semaphore: 'permit', rwlock: 'write', condition: 'wait', event: 'wait', latch: 'wait', barrier: 'wait', queue: 'pop', room: 'push' } as const satisfies Record<SlotKind['kind'], string>;
+/** The modes of a kind; first the one as which the acquisitions count that the slot itself counts. */
+export const modesOf = {
+  mutex: ['exclusive'],
+  once: ['exclusive'],
+  semaphore: ['permit'],
+  rwlock: ['write', 'read'],
+  condition: ['wait'],
+  event: ['wait'],
+  latch: ['wait'],
+  barrier: ['wait'],
+  queue: ['pop', 'push'],
+  room: ['push'],
+} as const satisfies Record<SlotKind['kind'], readonly (keyof LockStatistics['locks'])[]>;
 
 /** Reads the statistics of a slot. */
 export function readStatistics(segment: Segment, slotNumber: number): LockStatistics {
   const { words } = segment;
   const at = slotAt(segment, slotNumber);
   const { kind } = kindOf(segment, slotNumber);
-  const counts = { [modeOf[kind]]: readCounts(segment, slotNumber), ...(kind === 'rwlock' && { read: readReads(segment, slotNumber) }), ...(kind === 'queue' && readSides(segment, at)) };
+  const counts = { [modesOf[kind][0]]: readCounts(segment, slotNumber), ...(kind === 'rwlock' && { read: readReads(segment, slotNumber) }), ...(kind === 'queue' && readSides(segment, at)) };
   const locks = { exclusive: none, permit: none, read: none, write: none, wait: none, push: none, pop: none, ...counts };
   return { kind, locks, deadlocks: words.load(at + word.deadlocks.at), ownerDeaths: words.load(at + word.ownerDeaths.at) };
 }

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker, type WorkerOptions } from 'node:worker_threads';
-import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type PermitAsyncOptions, type PermitCount, type PermitOptions, type QueueOptions, type RwlockOptions, type SemaphoreOptions, type SharedManager } from 'holdfast';
+import { type AcquireAsyncOptions, type AcquireOptions, type CancelSource, LockError, type LockErrorCode, type LockManager, type ManagerOptions, type MutexOptions, type OwnerDeath, type PermitAsyncOptions, type PermitCount, type PermitOptions, type QueueOptions, type RwlockOptions, type SemaphoreOptions, type SharedManager, type SnapshotData } from 'holdfast';
 import type { SubjectName } from '../fixtures/subjects.mjs';
 
 /** Far longer than anything here takes on a busy machine, and shorter than the limit of a test. */
@@ -99,6 +99,8 @@ export interface Operations {
   /** Releases, or dies, as soon as that many threads are blocked on the lock: for tests whose own thread is one of them. */
   releaseWhenBlocked(lock: string, count: number): void;
   exitWhenBlocked(lock: string, count: number): void;
+  /** Takes a snapshot as soon as that many threads are blocked on the lock, and then releases it. */
+  snapshotWhenBlocked(lock: string, count: number): SnapshotData;
   /** `acquire` with the cancel token in the `workerData` of this thread. */
   acquireCancellable(lock: string): GuardFacts;
   cancel(token: CancelSource, reason?: string): void;
