@@ -19,7 +19,9 @@ const self = new Agent(words, start, 'torn');
 afterAll(() => self.detach());
 
 const { segment } = self;
-const other = claimAgent(segment, 77);
+/** Made by nobody, and not known to the kernel. */
+const ALONE = { parent: 0, parentGeneration: 0, kernelThread: 0, kernelStart: 0 };
+const other = claimAgent(segment, 77, ALONE);
 const mutexes = { kind: 'mutex', fairness: 'eventual', reentrant: false, ownerDeath: 'poison' } as const;
 const [a, b] = ['a', 'b'].map((name) => openNamed(self, name, mutexes)) as [number, number];
 const permits = openNamed(self, 's', { kind: 'semaphore', permits: 2 });
@@ -52,7 +54,7 @@ const scripts: Readonly<Record<string, readonly Action[]>> = {
   'two mutexes as one, twice': twice(together(lock(a), lock(b)), together(unlock(a), unlock(b))),
   'two reads as one, twice': twice(together(enter(read), enter(alsoRead)), together(leave(read), leave(alsoRead))),
   'two waits as one, twice': twice(together(wait(a), wait(b, self.id)), together(goOn, () => clearRow(segment, self.id))),
-  'a thread that comes and goes': [() => expect(claimAgent(segment, 88)).toBe(3), lock(b, 3), unlock(b, 3), () => expect(leaveSegment(segment, 3, 0)).toBe(true)],
+  'a thread that comes and goes': [() => expect(claimAgent(segment, 88, ALONE)).toBe(3), lock(b, 3), unlock(b, 3), () => expect(leaveSegment(segment, 3, 0)).toBe(true)],
 };
 
 /** By row, what it tells, times and counts left out; `undefined`: it is marked. */
